@@ -1,0 +1,20 @@
+//go:build unix
+
+package container
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// TryLock takes the exclusive lock that whoever writes a recording holds from its
+// first byte to its last. It does not wait: ErrLocked means that somebody else
+// has it. Closing the file gives it back.
+func TryLock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return ErrLocked
+	}
+	return err
+}
