@@ -1,0 +1,179 @@
+package rtmp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/rtmptool/rtmptool/pkg/amf"
+)
+
+// Address is an rtmp:// URL taken apart.
+type Address struct {
+	Host string // with the port
+	App  string // every path element but the last
+	Key  string // the last path element and the query
+}
+
+// ParseAddress reads rtmp://host[:port]/app[/instance]/key[?query].
+func ParseAddress(s string) (Address, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return Address{}, fmt.Errorf("rtmp: address: %w", err)
+	}
+	if u.Scheme != "rtmp" || u.Host == "" {
+		return Address{}, fmt.Errorf("rtmp: address %q: want rtmp://host/app/key", s)
+	}
+	a := Address{Host: u.Host}
+	if u.Port() == "" {
+		a.Host = net.JoinHostPort(u.Hostname(), "1935")
+	}
+	path := strings.Trim(u.Path, "/")
+	if i := strings.LastIndex(path, "/"); i >= 0 {
+		a.App, a.Key = path[:i], path[i+1:]
+	} else {
+		a.App = path
+	}
+	if u.RawQuery != "" {
+		a.Key += "?" + u.RawQuery
+	}
+	return a, nil
+}
+
+// ErrRefused is what a server's refusal wraps.
+var ErrRefused = errors.New("refused by the server")
+
+// Client is the client's side of a connection with one message stream.
+type Client struct {
+	*Conn
+	StreamID    uint32
+	address     Address
+	transaction float64
+}
+
+// NewClient makes a client of a fresh connection to the address.
+func NewClient(c *Conn, a Address) *Client {
+	c.AllowMedia()
+	return &Client{Conn: c, address: a}
+}
+
+// Publish goes through handshake, connect, createStream and publish, and returns
+// when the server has accepted the stream.
+func (c *Client) Publish() error {
+	if err := c.open(Command{Name: "releaseStream", Args: []any{c.address.Key}}, Command{Name: "FCPublish", Args: []any{c.address.Key}}); err != nil {
+		return err
+	}
+	publish := Command{Name: "publish", Transaction: c.next(), Args: []any{c.address.Key, "live"}}
+	return c.request(publish, CodePublishStart)
+}
+
+// Play goes through handshake, connect, createStream and play, and returns when
+// the server has accepted. Media follows once the stream is there.
+func (c *Client) Play() error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	const live = -2000.0 // what FFmpeg sends: a live stream, else a recorded one
+	return c.request(Command{Name: "play", Transaction: c.next(), Args: []any{c.address.Key, live}}, CodePlayStart)
+}
+
+// open does what comes before publish and play. The extra commands need no
+// answer; they go out with createStream.
+func (c *Client) open(extra ...Command) error {
+	if err := c.Connect(); err != nil {
+		return err
+	}
+	connect := Command{Name: "connect", Transaction: c.next(), Object: amf.Object{
+		{Key: "app", Value: c.address.App},
+		{Key: "type", Value: "nonprivate"},
+		{Key: "flashVer", Value: "FMLE/3.0 (compatible; rtmptool)"},
+		{Key: "tcUrl", Value: "rtmp://" + strings.TrimSuffix(c.address.Host, ":1935") + "/" + c.address.App},
+	}}
+	if err := c.WriteMessages(connect.Message(0)); err != nil {
+		return err
+	}
+	if _, err := c.await(connect.Transaction); err != nil {
+		return err
+	}
+	messages := []Message{WindowAckSize(), SetChunkSize()}
+	for _, cmd := range extra {
+		cmd.Transaction = c.next()
+		messages = append(messages, cmd.Message(0))
+	}
+	create := Command{Name: "createStream", Transaction: c.next()}
+	if err := c.WriteMessages(append(messages, create.Message(0))...); err != nil {
+		return err
+	}
+	result, err := c.await(create.Transaction)
+	if err != nil {
+		return err
+	}
+	id, ok := amf.Number(result.Arg(0))
+	if !ok || id < 1 {
+		return fmt.Errorf("rtmp: createStream returned %v, want a stream id", result.Arg(0))
+	}
+	c.StreamID = uint32(id)
+	return nil
+}
+
+func (c *Client) next() float64 {
+	c.transaction++
+	return c.transaction
+}
+
+// await reads until the answer of a transaction comes.
+func (c *Client) await(transaction float64) (Command, error) {
+	return c.readCommand(func(cmd Command) bool {
+		return cmd.Transaction == transaction && (cmd.Name == "_result" || cmd.Name == "_error")
+	})
+}
+
+// request sends a command on the message stream and reads until the server
+// reports the code or an error.
+func (c *Client) request(cmd Command, code string) error {
+	if err := c.WriteMessages(cmd.Message(c.StreamID)); err != nil {
+		return err
+	}
+	_, err := c.readCommand(func(cmd Command) bool {
+		got, _ := amf.Get(cmd.Arg(0), "code")
+		return cmd.Name == "onStatus" && got == code
+	})
+	return err
+}
+
+// readCommand reads until a command is wanted. A refusal ends it.
+func (c *Client) readCommand(wanted func(Command) bool) (Command, error) {
+	for {
+		m, err := c.ReadMessage()
+		if err != nil {
+			return Command{}, err
+		}
+		if m.Type != TypeCommandAMF0 && m.Type != TypeCommandAMF3 {
+			continue
+		}
+		cmd, err := ParseCommand(m)
+		if err != nil {
+			return Command{}, err
+		}
+		if err := refusal(cmd); err != nil {
+			return Command{}, err
+		}
+		if wanted(cmd) {
+			return cmd, nil
+		}
+	}
+}
+
+// refusal turns a status of level error, or an _error to a call that needs an
+// answer, into an error. Servers may refuse the optional calls.
+func refusal(cmd Command) error {
+	level, _ := amf.Get(cmd.Arg(0), "level")
+	if level != LevelError {
+		return nil
+	}
+	code, _ := amf.Get(cmd.Arg(0), "code")
+	description, _ := amf.Get(cmd.Arg(0), "description")
+	return fmt.Errorf("rtmp: %v: %v: %w", code, description, ErrRefused)
+}

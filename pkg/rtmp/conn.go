@@ -1,0 +1,188 @@
+package rtmp
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// Conn is one RTMP connection. One goroutine reads; any number may write. Time
+// limits are the business of the reader and writer it was made from.
+type Conn struct {
+	// Owned by the reading goroutine.
+	br           *bufio.Reader
+	streams      map[uint32]*chunkStream
+	last         *chunkStream // the chunk stream of the newest chunk
+	queue        []Message    // rest of an aggregate
+	header       [11]byte
+	clock        uint64 // chunks received; orders chunk streams by use
+	inChunk      uint32 // the peer's chunk size
+	window       uint32 // acknowledge at the latest after that many bytes
+	acknowledged uint64
+	partial      int // bytes of unfinished messages
+	repeats      int // see skipRepeatedTimestamp
+	quirks       int
+	mediaAllowed bool
+	received     uint64 // bytes after the handshake
+
+	sent atomic.Uint64
+
+	// BeforeWrite, if set, is called before every write: to renew a deadline, for
+	// example. Set it before the first write.
+	BeforeWrite func()
+
+	wmu      sync.Mutex // guards what follows
+	w        io.Writer
+	out      []byte // scratch of WriteMessages
+	outChunk int
+	vec      net.Buffers // scratch of WriteChunks
+}
+
+// NewConn makes a connection of a reader and a writer. If the writer is a
+// *net.TCPConn, WriteChunks takes one system call.
+func NewConn(r io.Reader, w io.Writer) *Conn {
+	return &Conn{
+		br:       bufio.NewReaderSize(r, idleBuffer),
+		streams:  make(map[uint32]*chunkStream),
+		inChunk:  defaultChunkSize,
+		window:   WindowSize,
+		w:        w,
+		outChunk: defaultChunkSize,
+	}
+}
+
+// AllowMedia lifts the limit for messages to that of audio and video, and reads
+// in larger steps. Call it from the reading goroutine once a peer may publish.
+func (c *Conn) AllowMedia() {
+	if !c.mediaAllowed {
+		c.mediaAllowed = true
+		c.br = bufio.NewReaderSize(c.br, mediaBuffer)
+	}
+}
+
+// Received and Sent count the bytes after the handshake. Received may be called
+// by the reading goroutine only.
+func (c *Conn) Received() uint64 { return c.received }
+
+// Sent counts the bytes written after the handshake.
+func (c *Conn) Sent() uint64 { return c.sent.Load() }
+
+// Quirks counts what the peer did against the specification and was understood
+// all the same. For the reading goroutine only.
+func (c *Conn) Quirks() int { return c.quirks }
+
+// WriteMessages writes messages in one call of the writer. A TypeSetChunkSize
+// among them takes effect for those after it.
+func (c *Conn) WriteMessages(messages ...Message) error {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.out = c.out[:0]
+	for _, m := range messages {
+		c.out = AppendMessage(c.out, m, c.outChunk)
+		if m.Type == TypeSetChunkSize {
+			c.outChunk = int(binary.BigEndian.Uint32(m.Body))
+		}
+	}
+	c.beforeWrite()
+	n, err := c.w.Write(c.out)
+	c.sent.Add(uint64(n))
+	if cap(c.out) > idleBuffer {
+		c.out = nil
+	}
+	return err
+}
+
+// WriteChunks writes pieces made by AppendChunks, whole frames only, in one
+// vectored write. The connection must have announced ChunkSize. The pieces stay
+// as they are; the list of them is used up.
+func (c *Conn) WriteChunks(pieces [][]byte) error {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.beforeWrite()
+	c.vec = pieces
+	n, err := c.vec.WriteTo(c.w)
+	c.vec = nil
+	c.sent.Add(uint64(n))
+	return err
+}
+
+func (c *Conn) beforeWrite() {
+	if c.BeforeWrite != nil {
+		c.BeforeWrite()
+	}
+}
+
+// control applies a protocol control message and answers it.
+func (c *Conn) control(m Message) error {
+	if m.Type == TypeUserControl {
+		return c.userControl(m.Body)
+	}
+	if len(m.Body) < 4 {
+		return c.violation("control message of type %d has %d bytes, want 4", m.Type, len(m.Body))
+	}
+	v := binary.BigEndian.Uint32(m.Body)
+	switch m.Type {
+	case TypeSetChunkSize:
+		if v < minChunkSize || v > 1<<31-1 {
+			return c.violation("chunk size %d is out of range %d..%d", v, minChunkSize, 1<<31-1)
+		}
+		c.inChunk = min(v, maxChunkSize)
+	case TypeAbort:
+		if cs, ok := c.streams[v]; ok && cs.open {
+			c.partial -= cs.received()
+			cs.drop()
+		}
+	case TypeWindowAckSize:
+		if v > 0 {
+			c.window = v
+		}
+	}
+	return nil
+}
+
+func (c *Conn) userControl(body []byte) error {
+	if len(body) < 6 || binary.BigEndian.Uint16(body) != EventPingRequest {
+		return nil // nothing else needs an answer, unknown events included
+	}
+	return c.WriteMessages(UserControl(EventPingResponse, binary.BigEndian.Uint32(body[2:])))
+}
+
+// acknowledge reports received bytes at half the window, to leave slack for
+// peers that stop at the whole one (RTMP 5.4.3).
+func (c *Conn) acknowledge() error {
+	if c.received-c.acknowledged < max(uint64(c.window)/2, minAckStep) {
+		return nil
+	}
+	c.acknowledged = c.received
+	return c.WriteMessages(controlMessage(TypeAck, uint32(c.received)))
+}
+
+// minAckStep keeps a tiny window from costing an answer for each chunk, in bytes.
+const minAckStep = 16 << 10
+
+func controlMessage(kind uint8, v uint32) Message {
+	return Message{Type: kind, Body: binary.BigEndian.AppendUint32(nil, v)}
+}
+
+// SetChunkSize is the announcement of ChunkSize for what we send.
+func SetChunkSize() Message { return controlMessage(TypeSetChunkSize, ChunkSize) }
+
+// WindowAckSize is the announcement of WindowSize.
+func WindowAckSize() Message { return controlMessage(TypeWindowAckSize, WindowSize) }
+
+// SetPeerBandwidth asks for WindowSize with the dynamic limit type (RTMP 5.4.5).
+func SetPeerBandwidth() Message {
+	const dynamic = 2
+	m := controlMessage(TypeSetPeerBandwidth, WindowSize)
+	m.Body = append(m.Body, dynamic)
+	return m
+}
+
+// UserControl is an event with a 4-byte value: a stream id or a time.
+func UserControl(event uint16, value uint32) Message {
+	body := binary.BigEndian.AppendUint16(nil, event)
+	return Message{Type: TypeUserControl, Body: binary.BigEndian.AppendUint32(body, value)}
+}

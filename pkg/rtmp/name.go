@@ -1,0 +1,111 @@
+package rtmp
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Limits of names and queries, in bytes and in parameters.
+const (
+	maxName   = 512
+	maxQuery  = 4 << 10
+	maxParams = 64
+)
+
+// Target is what a client wants to publish or play.
+type Target struct {
+	Name  string // application, instance and key: "live/main"
+	Query url.Values
+}
+
+// ParseTarget joins the application and the URL of connect with the key of
+// publish or play into one canonical name, whatever part of the address a client
+// puts into which field. Parameters are collected from all three; the key's win
+// over the application's, those over the URL's. Names that could leave a
+// directory or garble a log are errors.
+func ParseTarget(app, tcURL, key string) (Target, error) {
+	tcPath, tcQuery := splitQuery(urlPath(tcURL))
+	appPath, appQuery := splitQuery(urlPath(app))
+	keyPath, keyQuery := splitQuery(key)
+	if strings.Trim(appPath, "/") == "" {
+		appPath = tcPath
+	}
+	t := Target{Name: joinName(appPath, keyName(keyPath)), Query: url.Values{}}
+	for _, q := range []string{tcQuery, appQuery, keyQuery} {
+		if len(q) > maxQuery {
+			return Target{}, fmt.Errorf("rtmp: query of %d bytes, at most %d are allowed", len(q), maxQuery)
+		}
+		// Parameters that cannot be decoded are left out.
+		values, _ := url.ParseQuery(q)
+		for k, v := range values {
+			t.Query[k] = v
+		}
+	}
+	if len(t.Query) > maxParams {
+		return Target{}, fmt.Errorf("rtmp: query of %d parameters, at most %d are allowed", len(t.Query), maxParams)
+	}
+	return t, checkName(t.Name)
+}
+
+// urlPath drops scheme, user, host and fragment. Some encoders quote the URL.
+func urlPath(s string) string {
+	s = strings.Trim(s, `'"`)
+	s, _, _ = strings.Cut(s, "#")
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		_, s, _ = strings.Cut(rest, "/")
+	}
+	return s
+}
+
+func splitQuery(s string) (path, query string) {
+	path, query, _ = strings.Cut(s, "?")
+	return path, query
+}
+
+// keyName drops the container prefixes of Flash. Players that were given no key
+// ask for "mp4:0" (FFmpeg, VLC).
+func keyName(key string) string {
+	for _, prefix := range []string{"mp4:", "flv:", "mp3:"} {
+		if rest, ok := strings.CutPrefix(key, prefix); ok {
+			if rest == "0" || rest == "0.mp4" {
+				return ""
+			}
+			return rest
+		}
+	}
+	return key
+}
+
+// joinName drops empty parts and Flash's name for "no instance".
+func joinName(parts ...string) string {
+	var out []string
+	for _, part := range parts {
+		for p := range strings.SplitSeq(part, "/") {
+			if p != "" && p != "_definst_" {
+				out = append(out, p)
+			}
+		}
+	}
+	return strings.Join(out, "/")
+}
+
+func checkName(name string) error {
+	if name == "" {
+		return fmt.Errorf("rtmp: no stream name: use an address like rtmp://HOST/live/KEY")
+	}
+	if len(name) > maxName {
+		return fmt.Errorf("rtmp: stream name of %d bytes, at most %d are allowed", len(name), maxName)
+	}
+	for i := 0; i < len(name); i++ {
+		if name[i] < ' ' || name[i] == 0x7F {
+			return fmt.Errorf("rtmp: stream name has a control byte 0x%02x at %d", name[i], i)
+		}
+	}
+	for p := range strings.SplitSeq(name, "/") {
+		if p == "." || p == ".." {
+			return fmt.Errorf("rtmp: stream name has the path element %q", p)
+		}
+	}
+	return nil
+}
