@@ -1,0 +1,22 @@
+package flv
+
+import "github.com/rtmptool/rtmptool/pkg/container"
+
+// Finalize plans what finishes a file of ours that has a size: cut what follows
+// the last whole tag, then give header and onMetaData their final values, all in
+// one write.
+func Finalize(x *Index, size int64) container.Plan {
+	var plan container.Plan
+	end := max(x.End, headSize)
+	if size > end {
+		plan = append(plan, container.Edit{Op: container.Truncate, Offset: end})
+	}
+	final := *x
+	final.End = end
+	if final.frameRate() == 0 {
+		final.FrameRate = final.measuredRate()
+	}
+	return append(plan,
+		container.Edit{Op: container.Write, Offset: 0, Data: final.appendHead(nil)},
+		container.Edit{Op: container.Sync})
+}

@@ -1,0 +1,113 @@
+package flv
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// Writer appends packets to a new FLV file. Packets collect until Flush, which
+// writes whole tags only, in one call.
+type Writer struct {
+	file   container.File
+	index  Index
+	buf    []byte // whole tags not yet written
+	offset int64  // where buf goes
+}
+
+// NewWriter begins a file. Nothing is written before the first Flush, so that
+// onMetaData can tell what the packets up to then have shown. Created and
+// FrameRate of the index are taken as hints.
+func NewWriter(f container.File, hints Index) *Writer {
+	w := &Writer{file: f, index: Index{Created: hints.Created, FrameRate: hints.FrameRate}}
+	w.buf = w.index.appendHead(nil)
+	return w
+}
+
+// Write adds an audio or video packet at a time that counts from the start of
+// the file.
+func (w *Writer) Write(p *media.Packet, at time.Duration) error {
+	if len(p.Body) > maxBody {
+		return fmt.Errorf("flv: %s of %d bytes does not fit into a tag of at most %d", p.Kind, len(p.Body), maxBody)
+	}
+	begin := w.offset + int64(len(w.buf))
+	kind := byte(TagAudio)
+	if p.Kind == media.Video {
+		kind = TagVideo
+	}
+	w.buf = appendTag(w.buf, kind, at, p.Body)
+	w.index.add(p, at, begin, w.offset+int64(len(w.buf)))
+	return nil
+}
+
+// Flush writes what was added. After an error the file ends where it ended
+// before, or with a torn tag behind that; Close deals with both.
+func (w *Writer) Flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	if w.offset == 0 {
+		w.index.appendHead(w.buf[:0])
+	}
+	if _, err := w.file.WriteAt(w.buf, w.offset); err != nil {
+		return err
+	}
+	w.offset += int64(len(w.buf))
+	w.buf = w.buf[:0]
+	return nil
+}
+
+// Buffered tells how many bytes wait for Flush.
+func (w *Writer) Buffered() int { return len(w.buf) }
+
+// Written tells how many bytes of whole tags the file has.
+func (w *Writer) Written() int64 { return w.offset }
+
+// Index tells what was added so far, flushed or not.
+func (w *Writer) Index() *Index { return &w.index }
+
+// Close flushes and finishes the file. If the last flush failed, Scan the file
+// and apply Finalize to what it finds instead.
+func (w *Writer) Close() error {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return Finalize(&w.index, w.offset).Apply(w.file)
+}
+
+// appendHead appends the file header and the script tag: headSize bytes, always.
+func (x *Index) appendHead(dst []byte) []byte {
+	var flags byte
+	if x.audio.seen {
+		flags |= flagAudio
+	}
+	if x.video.seen {
+		flags |= flagVideo
+	}
+	dst = append(dst, signature...)
+	dst = append(dst, flags, 0, 0, 0, headerSize-backPointer, 0, 0, 0, 0)
+	at := len(dst)
+	dst = appendTagHeader(dst, TagScript, scriptSize, 0)
+	dst = x.appendScript(dst)
+	return binary.BigEndian.AppendUint32(dst, uint32(len(dst)-at))
+}
+
+// headSize is where the first audio or video tag of our files begins.
+const headSize = headerSize + tagHeaderSize + scriptSize + backPointer
+
+func appendTag(dst []byte, kind byte, at time.Duration, body []byte) []byte {
+	dst = appendTagHeader(dst, kind, len(body), at)
+	dst = append(dst, body...)
+	return binary.BigEndian.AppendUint32(dst, uint32(tagHeaderSize+len(body)))
+}
+
+// appendTagHeader appends type, size, time with its upper byte last, and stream
+// id 0 (FLV E.4.1).
+func appendTagHeader(dst []byte, kind byte, size int, at time.Duration) []byte {
+	ms := uint32(at.Milliseconds()) & timestampMask
+	return append(dst, kind, byte(size>>16), byte(size>>8), byte(size),
+		byte(ms>>16), byte(ms>>8), byte(ms), byte(ms>>24), 0, 0, 0)
+}
