@@ -1,0 +1,164 @@
+package live
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// Without video for so long, a stream is taken for audio only: viewers can begin
+// at an audio packet, one every startEvery.
+const (
+	audioOnlyAfter = time.Second
+	startEvery     = time.Second
+)
+
+// Publication is one session of a publisher on a stream. One goroutine
+// publishes.
+type Publication struct {
+	stream *Stream
+	evict  func()
+	since  time.Time
+	epoch  time.Duration // where its clock begins on the stream's
+	first  uint64        // its first entry
+
+	// Guarded by the stream's mutex.
+	newest    time.Time // arrival of the newest packet
+	bytes     uint64
+	codecs    [media.Video + 1]media.Codec
+	configs   []*media.Packet // current ones; replaced as a whole, so that starts share it
+	sawVideo  bool
+	sawAudio  bool
+	audioOnly bool
+	lastStart time.Duration // DTS of the newest start, or of the first audio
+}
+
+// Epoch is where the publication's clock begins, so that viewers who stayed see
+// time go on.
+func (p *Publication) Epoch() time.Duration { return p.epoch }
+
+// Stream returns the stream that is published.
+func (p *Publication) Stream() *Stream { return p.stream }
+
+// Publish hands a packet to everybody who reads the stream. It does no I/O and
+// waits for nobody. After the end of the publication it does nothing.
+func (p *Publication) Publish(pkt *media.Packet) {
+	s := p.stream
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publication != p {
+		return
+	}
+	p.newest = now
+	p.bytes += uint64(len(pkt.Body))
+	if pkt.Config() {
+		p.remember(pkt)
+	}
+	atStart := p.markStart(pkt)
+	s.ring.push(entry{pkt, now})
+	s.registry.total.Add(int64(pkt.Size()))
+	s.lastTime = max(s.lastTime, pkt.DTS)
+	s.trim(now, atStart)
+	if pkt.Kind == media.Video && pkt.Role == media.Frame {
+		s.flush()
+	} else {
+		s.flushLater()
+	}
+}
+
+// Ended reports whether the publication is over.
+func (p *Publication) Ended() bool {
+	s := p.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publication != p
+}
+
+// Totals returns how long the publication has lasted, and the bytes of audio and
+// video that it has brought.
+func (p *Publication) Totals() (time.Duration, uint64) {
+	s := p.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.newest.Sub(p.since), p.bytes
+}
+
+// Close ends the publication: its readers see the end after its last packet.
+func (p *Publication) Close() { p.stream.registry.unpublish(p) }
+
+// Cursor returns a cursor of a recorder: it reads this publication only, from its
+// first packet, and the ring keeps more for it than for viewers.
+func (p *Publication) Cursor() *Cursor {
+	s := p.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &Cursor{stream: s, patient: true, next: p.first, until: forever}
+	s.recorders = append(s.recorders, c)
+	return c
+}
+
+// remember keeps the newest packet of each role and track for those who join.
+func (p *Publication) remember(pkt *media.Packet) {
+	if pkt.Kind <= media.Video && pkt.Role == media.Decoder && pkt.Track == 0 {
+		p.codecs[pkt.Kind] = pkt.Codec
+	}
+	configs := make([]*media.Packet, 0, len(p.configs)+1)
+	for _, c := range p.configs {
+		if c.Kind != pkt.Kind || c.Role != pkt.Role || c.Track != pkt.Track {
+			configs = append(configs, c)
+		}
+	}
+	if len(configs) < maxConfigs {
+		p.configs = append(configs, pkt)
+	}
+}
+
+// maxConfigs bounds what is kept for joiners: 16 tracks of each kind, with one
+// more packet for each.
+const maxConfigs = 64
+
+// markStart notes whether the packet, which is about to be pushed, is a place to
+// begin at.
+func (p *Publication) markStart(pkt *media.Packet) bool {
+	if pkt.Role != media.Frame {
+		return false
+	}
+	r := &p.stream.ring
+	if pkt.Kind == media.Video {
+		if !p.sawVideo {
+			p.sawVideo = true
+			// From now on viewers begin at keyframes.
+			r.starts = slices.DeleteFunc(r.starts, func(st start) bool { return st.seq >= p.first })
+		}
+		if p.codecs[media.Video] == 0 {
+			p.codecs[media.Video] = pkt.Codec
+		}
+		if !pkt.Key || pkt.Track != 0 {
+			return false
+		}
+		r.starts = append(r.starts, start{r.next, p.configs})
+		return true
+	}
+	if p.codecs[media.Audio] == 0 {
+		p.codecs[media.Audio] = pkt.Codec
+	}
+	switch {
+	case p.sawVideo:
+		return false
+	case !p.sawAudio:
+		p.sawAudio, p.lastStart = true, pkt.DTS
+		return false
+	case !p.audioOnly && pkt.DTS-p.lastStart >= audioOnlyAfter:
+		p.audioOnly, p.lastStart = true, pkt.DTS
+		// Whoever waited misses nothing.
+		r.starts = append(r.starts, start{max(p.first, r.first), p.configs})
+		return true
+	case p.audioOnly && pkt.DTS-p.lastStart >= startEvery:
+		p.lastStart = pkt.DTS
+		r.starts = append(r.starts, start{r.next, p.configs})
+		return true
+	}
+	return false
+}

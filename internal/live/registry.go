@@ -1,0 +1,143 @@
+package live
+
+import (
+	"errors"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config sets limits; zero fields mean the default.
+type Config struct {
+	StreamBytes   int           // kept for viewers of a stream, default 32 MiB
+	StreamSpan    time.Duration // kept for viewers of a stream, default 10 s
+	TotalBytes    int           // kept for viewers of all streams, default 512 MiB
+	RecordBytes   int           // kept for the recorder of a stream, default 64 MiB
+	RecordTotal   int           // kept for all recorders, default 1 GiB
+	MaxPublishers int           // default 1000
+	TakeOver      time.Duration // a publisher silent for so long loses its name, default 3 s
+	MaxLag        time.Duration // a viewer further behind skips to a keyframe, default 3 s
+}
+
+func (c Config) withDefaults() Config {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	span := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.StreamBytes, 32<<20)
+	def(&c.TotalBytes, 512<<20)
+	def(&c.RecordBytes, 64<<20)
+	def(&c.RecordTotal, 1<<30)
+	def(&c.MaxPublishers, 1000)
+	span(&c.StreamSpan, 10*time.Second)
+	span(&c.TakeOver, 3*time.Second)
+	span(&c.MaxLag, 3*time.Second)
+	return c
+}
+
+// Why a publisher is refused.
+var (
+	ErrBusy = errors.New("the name is being published already")
+	ErrFull = errors.New("the server has as many publishers as it may have")
+)
+
+// Registry finds streams by name. A stream exists while somebody publishes it or
+// watches it.
+type Registry struct {
+	config Config
+	total  atomic.Int64 // bytes in all rings
+	live   atomic.Int64 // publications
+
+	mu      sync.Mutex // guards what follows; taken before a stream's own
+	streams map[string]*Stream
+}
+
+// NewRegistry returns an empty registry.
+func NewRegistry(c Config) *Registry {
+	return &Registry{config: c.withDefaults(), streams: make(map[string]*Stream)}
+}
+
+// Publish begins a publication of a name. A publication that has been silent for
+// TakeOver ends at once in favour of the new one; its evict function is called.
+// The errors are ErrBusy and ErrFull.
+func (r *Registry) Publish(name string, evict func()) (*Publication, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stream(name)
+	old, busy := s.idlePublication(r.config.TakeOver)
+	if busy {
+		return nil, ErrBusy
+	}
+	if old == nil && int(r.live.Load()) >= r.config.MaxPublishers {
+		r.release(s)
+		return nil, ErrFull
+	}
+	if old != nil {
+		s.end(old)
+		r.live.Add(-1)
+		if old.evict != nil {
+			old.evict()
+		}
+	}
+	r.live.Add(1)
+	return s.begin(evict), nil
+}
+
+// Subscribe returns a cursor of a viewer: it begins at a keyframe, as soon as
+// there is one, and outlives publications.
+func (r *Registry) Subscribe(name string) *Cursor {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stream(name).subscribe()
+}
+
+// Streams returns the streams that exist, by name.
+func (r *Registry) Streams() []*Stream {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*Stream, 0, len(r.streams))
+	for _, s := range r.streams {
+		all = append(all, s)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].name < all[j].name })
+	return all
+}
+
+func (r *Registry) stream(name string) *Stream {
+	s, ok := r.streams[name]
+	if !ok {
+		s = newStream(name, r)
+		r.streams[name] = s
+	}
+	return s
+}
+
+// release forgets a stream that nobody uses.
+func (r *Registry) release(s *Stream) {
+	if s.unused() {
+		delete(r.streams, s.name)
+	}
+}
+
+func (r *Registry) unpublish(p *Publication) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.stream.end(p) {
+		r.live.Add(-1)
+	}
+	r.release(p.stream)
+}
+
+func (r *Registry) unsubscribe(c *Cursor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.stream.remove(c)
+	r.release(c.stream)
+}
