@@ -1,0 +1,68 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+)
+
+const (
+	maxNameKey   = 160 // bytes of the key in a name, so that the name stays under 200
+	maxNameTries = 1000
+	filePerm     = 0o644
+	dirPerm      = 0o755
+)
+
+// Prepare makes the directory for recordings if it is missing and makes sure
+// that files can be created there.
+func Prepare(dir string) error {
+	if err := os.MkdirAll(dir, dirPerm); err != nil {
+		return fmt.Errorf("create the recording directory: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".rtmptool-*")
+	if err != nil {
+		return fmt.Errorf("write to the recording directory: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// createFile opens a new, locked recording. A name that is taken gets a number.
+func (c *Config) createFile(stream string, at time.Time) (File, string, error) {
+	base := filepath.Join(c.Dir, fileName(stream, at))
+	for n := 1; ; n++ {
+		path := base + ".flv"
+		if n > 1 {
+			path = fmt.Sprintf("%s-%d.flv", base, n)
+		}
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
+		if errors.Is(err, fs.ErrExist) && n < maxNameTries {
+			continue
+		}
+		if err != nil {
+			return nil, path, err
+		}
+		if err := errors.Join(container.TryLock(f), syncDir(c.Dir)); err != nil {
+			return nil, path, errors.Join(err, f.Close())
+		}
+		return f, path, nil
+	}
+}
+
+// fileName is {key}_{YYYYMMDD}_{HHMMSS} in local time. What could leave the
+// directory, hide the file or trouble a shell becomes an underscore.
+func fileName(stream string, at time.Time) string {
+	key := []byte(stream)
+	for i, b := range key {
+		switch {
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '_', b == '-', b == '.' && i > 0:
+		default:
+			key[i] = '_'
+		}
+	}
+	return string(key[:min(len(key), maxNameKey)]) + at.Format("_20060102_150405")
+}
