@@ -1,0 +1,178 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/rs/zerolog/diode"
+	"github.com/spf13/cobra"
+
+	"github.com/rtmptool/rtmptool/internal/record"
+	"github.com/rtmptool/rtmptool/internal/server"
+	"github.com/rtmptool/rtmptool/internal/status"
+)
+
+// logQueue is how many log lines may wait for a slow reader of stderr; beyond
+// them lines are dropped, so that nothing waits for a log.
+const logQueue = 1000
+
+type serveOptions struct {
+	server       server.Config
+	log          logFlags
+	recordAll    bool
+	recordDir    string
+	recordFormat string
+	recordBuffer int64
+}
+
+func newServe() *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Take live streams, relay them, and record them with --record-all",
+		Long: `serve is an RTMP server. Publishers send to rtmp://HOST/live/NAME (any application
+and name will do), viewers play the same address. With --record-all every stream
+is recorded to disk while it is watched.
+
+Every flag can also be given as an environment variable: --record-dir as
+RTMPTOOL_RECORD_DIR.
+
+Exit status: 0 after an interrupt, when all recordings are finished; 1 if serve
+could not start or a recording could not be finished; 2 for wrong arguments. A
+second interrupt ends serve at once.`,
+		Example: `  rtmptool serve --record-all
+  rtmptool serve --record-all --record-dir /srv/recordings
+  rtmptool serve --listen 127.0.0.1:1935 --listen [::1]:1935`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := applyEnv(c); err != nil {
+				return err
+			}
+			return serve(c.Context(), o, c.ErrOrStderr())
+		},
+	}
+	f, s := c.Flags(), &o.server
+	f.SortFlags = false
+	f.BoolVar(&o.recordAll, "record-all", false, "record every stream")
+	f.StringVar(&o.recordDir, "record-dir", "recordings", "where recordings go; created if missing")
+	f.StringVar(&o.recordFormat, "record-format", "auto", "file format: auto, flv")
+	f.Int64Var(&o.recordBuffer, "record-buffer", 64<<20, "bytes of a stream that may wait for a slow disk")
+	f.StringArrayVar(&s.Listen, "listen", []string{":1935"}, "address to listen on; may be repeated")
+	f.DurationVar(&s.HandshakeTimeout, "handshake-timeout", 10*time.Second, "time for the RTMP handshake")
+	f.DurationVar(&s.ReadTimeout, "read-timeout", 60*time.Second, "drop a viewer that is silent for so long")
+	f.DurationVar(&s.PublishTimeout, "publish-timeout", 30*time.Second, "drop a publisher that sends no media for so long")
+	f.DurationVar(&s.WriteTimeout, "write-timeout", 10*time.Second, "drop a viewer that takes no data for so long")
+	f.DurationVar(&s.PublishGrace, "publish-grace", 10*time.Second, "how long viewers wait for a publisher to return")
+	f.DurationVar(&s.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "time to finish recordings when serve is stopped")
+	f.IntVar(&s.MaxConnections, "max-connections", 20000, "connections at once")
+	f.IntVar(&s.Live.MaxPublishers, "max-publishers", 1000, "publishers at once")
+	o.log.add(c)
+	return c
+}
+
+func (o *serveOptions) validate() error {
+	switch o.recordFormat {
+	case "auto", "flv":
+	case "mp4":
+		return usageError{hintError{errors.New("--record-format mp4 is not available yet"), "leave it out: H.265 is recorded as FLV (Enhanced RTMP)"}}
+	default:
+		return usageError{hintError{fmt.Errorf("--record-format %q is unknown", o.recordFormat), "use auto or flv"}}
+	}
+	s := &o.server
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"handshake-timeout", s.HandshakeTimeout}, {"read-timeout", s.ReadTimeout}, {"publish-timeout", s.PublishTimeout},
+		{"write-timeout", s.WriteTimeout}, {"shutdown-timeout", s.ShutdownTimeout},
+	} {
+		if d.value <= 0 {
+			return usageError{fmt.Errorf("--%s %s: want more than 0", d.name, d.value)}
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"max-connections", s.MaxConnections}, {"max-publishers", s.Live.MaxPublishers}, {"record-buffer", int(o.recordBuffer)}} {
+		if n.value <= 0 {
+			return usageError{fmt.Errorf("--%s %d: want more than 0", n.name, n.value)}
+		}
+	}
+	if s.PublishGrace <= 0 {
+		s.PublishGrace = -1
+	}
+	for _, address := range s.Listen {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return usageError{hintError{fmt.Errorf("--listen %q: %w", address, err), "use HOST:PORT or :PORT, for example --listen 127.0.0.1:1935"}}
+		}
+	}
+	return nil
+}
+
+// serve runs the server until the context ends.
+func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	screen := status.NewScreen(stderr, isTerminal(stderr) && !o.log.quiet)
+	queue := diode.NewWriter(screen, logQueue, 0, func(missed int) {
+		fmt.Fprintf(screen, "%d log lines were dropped: stderr is too slow\n", missed)
+	})
+	defer queue.Close()
+	log, err := o.log.logger(queue, isTerminal(stderr))
+	if err != nil {
+		return err
+	}
+	s, err := o.start(log)
+	if err != nil {
+		return err
+	}
+	if !o.log.quiet {
+		greeting := status.Greeting{Addresses: s.Addresses()}
+		if o.recordAll {
+			greeting.RecordDir = o.recordDir
+		}
+		if screen.Interactive() {
+			screen.Greet(greeting)
+		} else {
+			greeting.Log(log)
+		}
+	}
+	watch := status.Watch(s, screen, log, o.recordDir)
+	err = s.Run(ctx)
+	watch.Stop()
+	if err != nil {
+		return err
+	}
+	log.Info().Msg("stopped")
+	return nil
+}
+
+// start prepares everything that can fail before the first stream comes.
+func (o *serveOptions) start(log zerolog.Logger) (*server.Server, error) {
+	o.server.Logger = log
+	o.server.Live.RecordBytes = int(o.recordBuffer)
+	if o.recordAll {
+		if err := record.Prepare(o.recordDir); err != nil {
+			return nil, hintError{err, "choose another directory with --record-dir, or make this one writable"}
+		}
+		o.server.Record = &record.Config{Dir: o.recordDir, Logger: log}
+	}
+	s := server.New(o.server)
+	err := s.Listen()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, hintError{err, "another server uses the port: stop it, or choose another with --listen :1936"}
+	case errors.Is(err, syscall.EACCES):
+		return nil, hintError{err, "choose a port above 1023, for example --listen :1935"}
+	case err != nil:
+		return nil, err
+	}
+	return s, nil
+}

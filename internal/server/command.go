@@ -1,0 +1,344 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rtmptool/rtmptool/internal/live"
+	"github.com/rtmptool/rtmptool/pkg/amf"
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
+)
+
+// What we say of ourselves in the answer to connect. The version string is the
+// one that peers expect of a media server.
+const (
+	serverVersion = "FMS/3,0,1,123"
+	capabilities  = 31
+
+	// Enhanced RTMP: every codec is forwarded, with multitrack, ModEx and the
+	// nanosecond offset (E-RTMP "Enhancing NetConnection connect Command").
+	canForward    = 4
+	capsEx        = 2 | 4 | 8
+	videoFunction = 1 | 2 | 4
+)
+
+// command answers one command. Commands that need no answer and unknown ones are
+// answered too where the client waits: some encoders do for any call.
+func (s *session) command(m rtmp.Message) error {
+	cmd, err := rtmp.ParseCommand(m)
+	if err != nil {
+		s.log.Debug().Err(err).Msg("dropped a command")
+		return nil
+	}
+	if !s.connected && cmd.Name != "connect" {
+		return fmt.Errorf("command %q before connect", cmd.Name)
+	}
+	switch cmd.Name {
+	case "connect":
+		return s.connect(cmd)
+	case "createStream":
+		return s.createStream(cmd)
+	case "publish":
+		return s.publish(m.StreamID, cmd)
+	case "play":
+		return s.play(m.StreamID, cmd, cmd.Arg(0))
+	case "play2":
+		name, _ := amf.Get(cmd.Arg(0), "streamName")
+		return s.play(m.StreamID, cmd, name)
+	case "pause", "pauseRaw":
+		return s.pause(m.StreamID, cmd)
+	case "seek":
+		return s.status(m.StreamID, rtmp.LevelError, rtmp.CodeSeekFailed, "a live stream cannot be sought in")
+	case "receiveAudio", "receiveVideo":
+		s.receive(m.StreamID, cmd)
+		return nil
+	case "FCPublish":
+		return s.fcPublish(cmd)
+	case "FCUnpublish":
+		return s.fcUnpublish(m.StreamID, cmd)
+	case "closeStream":
+		s.deleteStream(m.StreamID)
+		return nil
+	case "deleteStream":
+		// GStreamer names the stream instead of its id.
+		id, ok := amf.Number(cmd.Arg(0))
+		if !ok {
+			id = float64(m.StreamID)
+		}
+		s.deleteStream(uint32(id))
+		return nil
+	case "getStreamLength", "_checkbw":
+		return s.reply(cmd, nil, 0.0)
+	case "onStatus", "_result", "_error":
+		return nil // an answer to nothing
+	}
+	return s.reply(cmd, nil, nil)
+}
+
+// reply sends the result of a call, unless the client expects none.
+func (s *session) reply(cmd rtmp.Command, args ...any) error {
+	if cmd.Transaction == 0 {
+		return nil
+	}
+	return s.rtmp.WriteMessages(rtmp.Result(cmd.Transaction, args...).Message(0))
+}
+
+func (s *session) status(id uint32, level, code, description string) error {
+	return s.rtmp.WriteMessages(rtmp.OnStatus(id, rtmp.StatusInfo(level, code, description)))
+}
+
+func (s *session) connect(cmd rtmp.Command) error {
+	if s.connected {
+		info := rtmp.StatusInfo(rtmp.LevelError, rtmp.CodeConnectFailed, "the connection is connected already")
+		refusal := rtmp.Command{Name: "_error", Transaction: cmd.Transaction, Args: []any{info}}
+		return errors.Join(s.rtmp.WriteMessages(refusal.Message(0)), errRefused)
+	}
+	s.connected = true
+	text := func(key string) string {
+		v, _ := amf.Get(cmd.Object, key)
+		t, _ := amf.String(v)
+		return t
+	}
+	s.app, s.version = text("app"), text("flashVer")
+	if s.tcURL = text("tcUrl"); s.tcURL == "" {
+		s.tcURL = text("tcurl")
+	}
+	encoding := 0.0
+	if v, ok := amf.Get(cmd.Object, "objectEncoding"); ok {
+		encoding, _ = amf.Number(v)
+	}
+	forward := amf.Object{{Key: "*", Value: float64(canForward)}}
+	enhanced := amf.Object{
+		{Key: "fourCcList", Value: amf.StrictArray{"*"}},
+		{Key: "videoFourCcInfoMap", Value: forward},
+		{Key: "audioFourCcInfoMap", Value: forward},
+		{Key: "capsEx", Value: float64(capsEx)},
+		{Key: "videoFunction", Value: float64(videoFunction)},
+	}
+	properties := append(amf.Object{
+		{Key: "fmsVer", Value: serverVersion},
+		{Key: "capabilities", Value: float64(capabilities)},
+		{Key: "mode", Value: 1.0},
+	}, enhanced...)
+	info := append(rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodeConnectSuccess, "Connection succeeded."),
+		amf.Property{Key: "objectEncoding", Value: encoding})
+	info = append(info, enhanced...)
+	return s.rtmp.WriteMessages(rtmp.WindowAckSize(), rtmp.SetPeerBandwidth(), rtmp.SetChunkSize(),
+		rtmp.Result(cmd.Transaction, properties, info).Message(0))
+}
+
+func (s *session) createStream(cmd rtmp.Command) error {
+	if len(s.streams) >= maxMessageStreams {
+		refusal := rtmp.Command{Name: "_error", Transaction: cmd.Transaction, Args: []any{
+			rtmp.StatusInfo(rtmp.LevelError, rtmp.CodeFailed, fmt.Sprintf("at most %d streams on a connection", maxMessageStreams))}}
+		return s.rtmp.WriteMessages(refusal.Message(0))
+	}
+	id := s.nextID
+	s.nextID++
+	s.streams[id] = &messageStream{id: id}
+	return s.reply(cmd, nil, float64(id))
+}
+
+// messageStreamFor finds the stream that a publish or play command means. Some
+// encoders never create one, or send the command on stream 0.
+func (s *session) messageStreamFor(id uint32) *messageStream {
+	if ms, ok := s.streams[id]; ok {
+		return ms
+	}
+	if id == 0 && len(s.streams) > 0 {
+		for _, ms := range s.streams {
+			if ms.pub == nil && ms.viewer == nil {
+				return ms
+			}
+		}
+	}
+	if id > 1 || len(s.streams) > 0 {
+		return nil
+	}
+	s.streams[1] = &messageStream{id: 1}
+	s.nextID = 2
+	return s.streams[1]
+}
+
+func (s *session) fcPublish(cmd rtmp.Command) error {
+	if err := s.reply(cmd, nil, nil); err != nil {
+		return err
+	}
+	name, _ := amf.String(cmd.Arg(0))
+	notice := rtmp.Command{Name: "onFCPublish", Transaction: cmd.Transaction,
+		Args: []any{rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePublishStart, name)}}
+	return s.rtmp.WriteMessages(notice.Message(0))
+}
+
+func (s *session) publish(id uint32, cmd rtmp.Command) error {
+	ms := s.messageStreamFor(id)
+	if ms == nil || ms.pub != nil || ms.viewer != nil {
+		return s.status(id, rtmp.LevelError, rtmp.CodePublishBadName, "the message stream is in use or does not exist")
+	}
+	key, _ := amf.String(cmd.Arg(0))
+	target, err := rtmp.ParseTarget(s.app, s.tcURL, key)
+	if err != nil {
+		return s.refuse(ms.id, err.Error())
+	}
+	publication, err := s.server.publish(s, target.Name)
+	if err != nil {
+		return s.refuse(ms.id, fmt.Sprintf("%s: %v", target.Name, err))
+	}
+	ms.pub = &publisher{publication: publication, log: s.log.With().Str("stream", target.Name).Logger()}
+	ms.pub.clock.epoch, ms.pub.clock.wall = publication.Epoch(), time.Now()
+	s.rtmp.AllowMedia()
+	s.conn.keepAlive(s.server.config.PublishTimeout)
+	ms.pub.log.Info().Str("client", s.version).Msg("publishing")
+	if err := s.rtmp.WriteMessages(
+		rtmp.UserControl(rtmp.EventStreamBegin, ms.id),
+		rtmp.OnStatus(ms.id, append(rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePublishStart, target.Name+" is now published"),
+			amf.Property{Key: "details", Value: target.Name}, amf.Property{Key: "clientid", Value: "rtmptool"}))); err != nil {
+		return err
+	}
+	return s.replayEarly()
+}
+
+// replayEarly publishes what came before the publish command.
+func (s *session) replayEarly() error {
+	early := s.early
+	s.early, s.earlyBytes = nil, 0
+	for _, m := range early {
+		if err := s.media(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuse tells a publisher why it may not publish, and ends the connection: after
+// a success that is taken back OBS would try for ever.
+func (s *session) refuse(id uint32, why string) error {
+	s.log.Warn().Str("reason", why).Msg("refused a publisher")
+	return errors.Join(s.status(id, rtmp.LevelError, rtmp.CodePublishBadName, why), errRefused)
+}
+
+func (s *session) fcUnpublish(id uint32, cmd rtmp.Command) error {
+	ms := s.publishingStream(id)
+	if ms != nil {
+		id = ms.id
+		s.stop(ms)
+	}
+	notice := rtmp.Command{Name: "onFCUnpublish", Args: []any{rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodeUnpublish, "")}}
+	if err := s.rtmp.WriteMessages(notice.Message(0)); err != nil {
+		return err
+	}
+	if err := s.reply(cmd, nil, nil); err != nil || ms == nil {
+		return err
+	}
+	return s.status(id, rtmp.LevelStatus, rtmp.CodeUnpublish, "publishing ended")
+}
+
+// publishingStream finds the stream that a command without its id ends.
+func (s *session) publishingStream(id uint32) *messageStream {
+	if ms := s.mediaStream(id); ms != nil && ms.pub != nil {
+		return ms
+	}
+	return nil
+}
+
+func (s *session) deleteStream(id uint32) {
+	ms, ok := s.streams[id]
+	if !ok {
+		if len(s.streams) != 1 {
+			return
+		}
+		for id, ms = range s.streams { // the only one can be meant
+		}
+	}
+	s.stop(ms)
+	if ms.viewer != nil {
+		ms.viewer.wait()
+	}
+	delete(s.streams, id)
+}
+
+func (s *session) play(id uint32, cmd rtmp.Command, name any) error {
+	ms := s.messageStreamFor(id)
+	if ms == nil || ms.pub != nil {
+		return s.status(id, rtmp.LevelError, rtmp.CodePlayFailed, "the message stream is in use or does not exist")
+	}
+	key, _ := amf.String(name)
+	target, err := rtmp.ParseTarget(s.app, s.tcURL, key)
+	if err != nil {
+		return errors.Join(s.status(ms.id, rtmp.LevelError, rtmp.CodePlayNotFound, err.Error()), errRefused)
+	}
+	if ms.viewer != nil { // another stream on the same message stream
+		ms.viewer.stop()
+		ms.viewer.wait()
+	}
+	messages := []rtmp.Message{rtmp.UserControl(rtmp.EventStreamBegin, ms.id)}
+	if reset, ok := cmd.Arg(3).(bool); reset || !ok {
+		messages = append(messages, rtmp.OnStatus(ms.id, rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePlayReset, "playing "+target.Name)))
+	}
+	access := rtmp.Message{Type: rtmp.TypeDataAMF0, StreamID: ms.id, Body: amf.Append(nil, "|RtmpSampleAccess", true, true)}
+	messages = append(messages, rtmp.OnStatus(ms.id, rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePlayStart, "playing "+target.Name)), access)
+	if err := s.rtmp.WriteMessages(messages...); err != nil {
+		return err
+	}
+	s.conn.keepAlive(s.server.config.ReadTimeout)
+	s.log.Debug().Str("stream", target.Name).Str("client", s.version).Msg("playing")
+	ms.viewer = s.startViewer(ms.id, target.Name)
+	return nil
+}
+
+// pause stops a viewer; when it goes on it begins at a keyframe.
+func (s *session) pause(id uint32, cmd rtmp.Command) error {
+	ms := s.streams[id]
+	if ms == nil || ms.viewer == nil {
+		return nil
+	}
+	if paused, _ := cmd.Arg(0).(bool); paused {
+		ms.viewer.stop()
+		ms.viewer.wait()
+		return s.rtmp.WriteMessages(
+			rtmp.OnStatus(id, rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePause, "paused")),
+			rtmp.UserControl(rtmp.EventStreamEOF, id))
+	}
+	err := s.rtmp.WriteMessages(
+		rtmp.OnStatus(id, rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodeUnpause, "playing")),
+		rtmp.UserControl(rtmp.EventStreamBegin, id))
+	ms.viewer.stop()
+	ms.viewer.wait()
+	ms.viewer = s.startViewer(id, ms.viewer.name)
+	return err
+}
+
+func (s *session) receive(id uint32, cmd rtmp.Command) {
+	ms := s.streams[id]
+	on, ok := cmd.Arg(0).(bool)
+	if ms == nil || ms.viewer == nil || !ok {
+		return
+	}
+	if cmd.Name == "receiveAudio" {
+		ms.viewer.noAudio.Store(!on)
+	} else {
+		ms.viewer.noVideo.Store(!on)
+	}
+}
+
+// publish begins a publication for a session, with its recorder. A session that
+// begins to publish while the server shuts down is refused.
+func (s *Server) publish(sess *session, name string) (*live.Publication, error) {
+	publication, err := s.streams.Publish(name, func() { _ = sess.conn.Close() })
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	closing := s.closing
+	if !closing {
+		sess.publishing.Add(1)
+	}
+	s.mu.Unlock()
+	if closing {
+		publication.Close()
+		return nil, errors.New("the server is shutting down")
+	}
+	s.startRecorder(publication)
+	return publication, nil
+}

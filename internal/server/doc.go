@@ -1,0 +1,14 @@
+// Package server accepts RTMP connections and runs their sessions: it joins
+// pkg/rtmp, pkg/flv, internal/live and internal/record.
+//
+// A session has one goroutine that reads. It answers commands and publishes what
+// a publisher sends; every stream that is played has one more, which pulls from
+// the stream's ring and writes.
+//
+//	server.go   listeners, limits, shutdown
+//	session.go  one connection: its phases and its message streams
+//	command.go  one method a command
+//	publish.go  the life of a message, up to the ring
+//	play.go     from the ring to a viewer
+//	clock.go    publishers' timestamps -> the stream's time
+package server

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/rtmptool/rtmptool/internal/live"
+	"github.com/rtmptool/rtmptool/pkg/media"
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
+)
+
+// viewer is a message stream that plays. It has a goroutine of its own, which
+// pulls from the stream and writes.
+type viewer struct {
+	session *session
+	id      uint32 // message stream
+	name    string
+	cursor  *live.Cursor
+	log     zerolog.Logger
+	cancel  context.CancelFunc
+	done    chan struct{}
+	noAudio atomic.Bool // the client asked for none
+	noVideo atomic.Bool
+	pieces  [][]byte // scratch of write
+}
+
+// startViewer begins to play a stream, or to wait for it.
+func (s *session) startViewer(id uint32, name string) *viewer {
+	ctx, cancel := context.WithCancel(s.server.viewers)
+	v := &viewer{
+		session: s, id: id, name: name,
+		cursor: s.server.streams.Subscribe(name),
+		log:    s.log.With().Str("stream", name).Logger(),
+		cancel: cancel,
+		done:   make(chan struct{}),
+	}
+	limitBacklog(s.conn.TCPConn)
+	s.playing.Add(1)
+	go v.run(ctx)
+	return v
+}
+
+// stop makes the goroutine end; wait waits until it has.
+func (v *viewer) stop() { v.cancel() }
+func (v *viewer) wait() { <-v.done }
+
+func (v *viewer) run(ctx context.Context) {
+	defer close(v.done)
+	defer v.session.playing.Add(-1)
+	defer v.cancel()
+	defer v.cursor.Close()
+	err := v.relay(ctx)
+	stopped := v.session.server.viewers.Err() != nil
+	if stopped && err == nil {
+		err = v.farewell()
+	}
+	if stopped || err != nil {
+		_ = v.session.conn.Close() // the session's reader sees it and ends
+	}
+	event := v.log.Debug()
+	if gaps := v.cursor.Gaps(); gaps.Count > 0 {
+		event = v.log.Info().Int("skips", gaps.Count).Uint64("skipped_packets", gaps.Packets)
+	}
+	event.AnErr("reason", err).Msg("viewer left")
+}
+
+// relay writes what becomes visible until the viewer is stopped or the publisher
+// does not return in time. The error is that of the connection.
+func (v *viewer) relay(ctx context.Context) error {
+	var deadline time.Time // for the publisher's return
+	for {
+		batch, err := v.cursor.Next(ctx, deadline)
+		if errors.Is(err, live.ErrTimeout) {
+			return v.farewell()
+		}
+		if err != nil {
+			return nil // stopped
+		}
+		if batch.Start && !deadline.IsZero() {
+			deadline = time.Time{}
+			if err := v.welcomeBack(); err != nil {
+				return err
+			}
+		}
+		if err := v.write(batch.Packets); err != nil {
+			return err
+		}
+		if batch.End {
+			if err := v.tell(rtmp.UserControl(rtmp.EventStreamEOF, v.id)); err != nil {
+				return err
+			}
+			deadline = time.Now().Add(max(0, v.session.server.config.PublishGrace))
+		}
+	}
+}
+
+// write sends packets in one vectored write. They were encoded when they were
+// published.
+func (v *viewer) write(packets []*media.Packet) error {
+	v.pieces = v.pieces[:0]
+	noAudio, noVideo := v.noAudio.Load(), v.noVideo.Load()
+	for _, p := range packets {
+		if p.Kind == media.Audio && noAudio || p.Kind == media.Video && noVideo {
+			continue
+		}
+		frame := p.Frame
+		if v.id != 1 {
+			frame = rtmp.Retarget(frame, v.id)
+		}
+		v.pieces = rtmp.AppendChunks(v.pieces, frame)
+	}
+	if len(v.pieces) == 0 {
+		return nil
+	}
+	return v.session.rtmp.WriteChunks(v.pieces)
+}
+
+func (v *viewer) tell(messages ...rtmp.Message) error {
+	return v.session.rtmp.WriteMessages(messages...)
+}
+
+// farewell ends the play for the client: FFmpeg and librtmp close on it.
+func (v *viewer) farewell() error {
+	return v.tell(rtmp.OnStatus(v.id, rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePlayUnpublish, v.name+" is no longer published")))
+}
+
+func (v *viewer) welcomeBack() error {
+	return v.tell(
+		rtmp.OnStatus(v.id, rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePlayPublish, v.name+" is published again")),
+		rtmp.UserControl(rtmp.EventStreamBegin, v.id))
+}

@@ -1,0 +1,289 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/rtmptool/rtmptool/internal/live"
+	"github.com/rtmptool/rtmptool/internal/record"
+)
+
+// Config sets up a server; zero fields mean the default.
+type Config struct {
+	Listen           []string      // addresses, default ":1935"
+	HandshakeTimeout time.Duration // for the whole handshake, default 10 s
+	ReadTimeout      time.Duration // a silent peer is dropped, default 60 s
+	PublishTimeout   time.Duration // a publisher without media is dropped, default 30 s
+	WriteTimeout     time.Duration // a viewer that takes nothing is dropped, default 10 s
+	PublishGrace     time.Duration // viewers wait for a publisher to return; negative is 0, default 10 s
+	ShutdownTimeout  time.Duration // for finishing recordings, default 10 s
+	MaxConnections   int           // default 20000
+	Live             live.Config
+	Record           *record.Config // nil: only relay
+	Logger           zerolog.Logger
+}
+
+const (
+	setupTimeout  = 15 * time.Second // from the handshake to publish or play
+	refusalLinger = time.Second      // a refused client may read why for so long
+	acceptPause   = 50 * time.Millisecond
+	fullLogEvery  = 10 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	def := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if len(c.Listen) == 0 {
+		c.Listen = []string{":1935"}
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 20000
+	}
+	def(&c.HandshakeTimeout, 10*time.Second)
+	def(&c.ReadTimeout, 60*time.Second)
+	def(&c.PublishTimeout, 30*time.Second)
+	def(&c.WriteTimeout, 10*time.Second)
+	def(&c.PublishGrace, 10*time.Second)
+	def(&c.ShutdownTimeout, 10*time.Second)
+	return c
+}
+
+// Server accepts RTMP connections.
+type Server struct {
+	config   Config
+	log      zerolog.Logger
+	streams  *live.Registry
+	sessions sync.WaitGroup
+	viewers  context.Context // done when viewers shall leave
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	conns     map[net.Conn]*session
+	recorders map[*record.Recorder]*live.Publication // at least those not done
+	closing   bool
+	fullSince time.Time // when "full" was logged last
+}
+
+// New returns a server that Run starts.
+func New(c Config) *Server {
+	c = c.withDefaults()
+	return &Server{
+		config:    c,
+		log:       c.Logger,
+		streams:   live.NewRegistry(c.Live),
+		conns:     make(map[net.Conn]*session),
+		recorders: make(map[*record.Recorder]*live.Publication),
+	}
+}
+
+// Listen opens the listeners, so that an address in use is known before anything
+// else happens.
+func (s *Server) Listen() error {
+	s.config.MaxConnections = s.fitConnections(s.config.MaxConnections)
+	for _, address := range s.config.Listen {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			for _, open := range s.listeners {
+				err = errors.Join(err, open.Close())
+			}
+			return fmt.Errorf("listen: %w", err)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// fitConnections lowers the number of connections to what the limit for open
+// files allows; each recording needs a file too.
+func (s *Server) fitConnections(want int) int {
+	files := maxFiles()
+	if s.config.Record != nil {
+		files -= min(s.config.Live.MaxPublishers, files/2)
+	}
+	if files <= 0 || want <= files {
+		return want
+	}
+	s.log.Warn().Int("max_connections", files).Int("wanted", want).Msg("lowered --max-connections to what the limit for open files allows: raise it with ulimit -n")
+	return files
+}
+
+// Addresses returns what Listen has opened.
+func (s *Server) Addresses() []net.Addr {
+	var all []net.Addr
+	for _, l := range s.listeners {
+		all = append(all, l.Addr())
+	}
+	return all
+}
+
+// Run accepts connections until the context ends, then finishes every recording.
+// Listen must have succeeded. The error tells what could not be finished in time.
+func (s *Server) Run(ctx context.Context) error {
+	viewers, release := context.WithCancel(context.Background())
+	defer release()
+	s.viewers = viewers
+	var accepting sync.WaitGroup
+	for _, l := range s.listeners {
+		accepting.Go(func() { s.accept(l) })
+	}
+	<-ctx.Done()
+	err := s.shutdown(release)
+	accepting.Wait()
+	return err
+}
+
+func (s *Server) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of file descriptors, or the peer is gone already
+			s.log.Warn().Err(err).Msg("accept a connection")
+			time.Sleep(acceptPause)
+			continue
+		}
+		s.serve(conn.(*net.TCPConn))
+	}
+}
+
+// serve starts a session unless the server is full or closing.
+func (s *Server) serve(conn *net.TCPConn) {
+	sess := newSession(s, conn)
+	s.mu.Lock()
+	full := len(s.conns) >= s.config.MaxConnections
+	refuse := full || s.closing
+	if !refuse {
+		s.conns[conn] = sess
+		s.sessions.Add(1)
+	}
+	tell := full && time.Since(s.fullSince) > fullLogEvery
+	if tell {
+		s.fullSince = time.Now()
+	}
+	s.mu.Unlock()
+	if refuse {
+		if tell {
+			s.log.Warn().Int("connections", s.config.MaxConnections).Msg("refusing connections: --max-connections is reached")
+		}
+		_ = conn.Close() // nothing was promised to the peer
+		return
+	}
+	go func() {
+		defer s.sessions.Done()
+		defer s.forget(conn)
+		sess.run()
+	}()
+}
+
+func (s *Server) forget(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
+}
+
+// shutdown ends publishers first, so that recorders and viewers get the last
+// packet, waits for the recordings, then ends everybody else.
+func (s *Server) shutdown(releaseViewers func()) error {
+	deadline := time.NewTimer(s.config.ShutdownTimeout)
+	defer deadline.Stop()
+	for _, l := range s.listeners {
+		_ = l.Close() // accept ends with net.ErrClosed
+	}
+	s.mu.Lock()
+	s.closing = true
+	for _, sess := range s.conns {
+		sess.endPublishing()
+	}
+	s.mu.Unlock()
+	err := s.awaitRecorders(deadline.C)
+	releaseViewers()
+	s.mu.Lock()
+	for _, sess := range s.conns {
+		sess.endPlaying()
+	}
+	s.mu.Unlock()
+	s.sessions.Wait()
+	return err
+}
+
+// awaitRecorders waits until every recording is finished. One whose disk hangs is
+// left behind at the deadline.
+func (s *Server) awaitRecorders(deadline <-chan time.Time) error {
+	s.mu.Lock()
+	left := maps.Clone(s.recorders)
+	s.mu.Unlock()
+	for r := range left {
+		select {
+		case <-r.Done():
+			delete(left, r)
+		case <-deadline:
+			return fmt.Errorf("%d recordings could not be finished within --shutdown-timeout %s; rtmptool fix finishes them", len(left), s.config.ShutdownTimeout)
+		}
+	}
+	return nil
+}
+
+// startRecorder records a publication, if the server records.
+func (s *Server) startRecorder(p *live.Publication) {
+	if s.config.Record == nil {
+		return
+	}
+	r := record.Start(*s.config.Record, p.Stream().Name(), p.Cursor())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorders[r] = p
+	for r, p := range s.recorders {
+		if done(r.Done()) && p.Ended() {
+			delete(s.recorders, r)
+		}
+	}
+}
+
+func done(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// Status is what a stream is doing.
+type Status struct {
+	live.Info
+	Recording *record.Status // nil if the stream is not recorded
+}
+
+// Status returns the state of every stream, by name.
+func (s *Server) Status() []Status {
+	streams := s.streams.Streams()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	recording := make(map[string]*record.Recorder)
+	for r, p := range s.recorders {
+		if !p.Ended() {
+			recording[p.Stream().Name()] = r
+		}
+	}
+	all := make([]Status, 0, len(streams))
+	for _, stream := range streams {
+		st := Status{Info: stream.Info()}
+		if r, ok := recording[st.Name]; ok {
+			rec := r.Status()
+			st.Recording = &rec
+		}
+		all = append(all, st)
+	}
+	return all
+}

@@ -1,0 +1,244 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
+)
+
+// Limits of a session.
+const (
+	maxMessageStreams = 8
+	maxEarlyBytes     = 256 << 10 // audio and video before publish
+	maxCommandRate    = 20        // commands a second, after the first ones
+	maxControlRate    = 50        // protocol control messages a second
+	commandBurst      = 40
+)
+
+// errRefused ends a session whose client was told why.
+var errRefused = errors.New("refused")
+
+// session is one connection. Its fields belong to the goroutine that runs it.
+type session struct {
+	server *Server
+	conn   *timedConn
+	rtmp   *rtmp.Conn
+	log    zerolog.Logger
+
+	connected  bool
+	app, tcURL string
+	version    string // the client's flashVer
+	streams    map[uint32]*messageStream
+	nextID     uint32
+
+	early      []rtmp.Message // audio and video that came before publish
+	earlyBytes int
+	commands   rate
+	controls   rate
+
+	publishing atomic.Int32 // message streams that publish; for the server
+	playing    atomic.Int32 // message streams that play; for the server
+}
+
+// messageStream is a message stream of the connection: idle, publishing or
+// playing.
+type messageStream struct {
+	id     uint32
+	pub    *publisher
+	viewer *viewer
+}
+
+func newSession(s *Server, conn *net.TCPConn) *session {
+	c := &timedConn{TCPConn: conn, writeTimeout: s.config.WriteTimeout}
+	sess := &session{
+		server:   s,
+		conn:     c,
+		rtmp:     rtmp.NewConn(c, conn),
+		log:      s.log.With().Stringer("peer", conn.RemoteAddr()).Logger(),
+		streams:  make(map[uint32]*messageStream),
+		nextID:   1,
+		commands: rate{limit: maxCommandRate, burst: commandBurst},
+		controls: rate{limit: maxControlRate, burst: maxControlRate},
+	}
+	sess.rtmp.BeforeWrite = c.beforeWrite
+	c.idle = func() error {
+		return sess.rtmp.WriteMessages(rtmp.UserControl(rtmp.EventPingRequest, uint32(time.Now().UnixMilli())))
+	}
+	return sess
+}
+
+// run serves the connection until it ends, for whatever reason.
+func (s *session) run() {
+	err := s.serve()
+	for _, ms := range s.streams {
+		s.stop(ms)
+	}
+	if errors.Is(err, errRefused) {
+		s.linger()
+	}
+	_ = s.conn.Close() // what was to be said has been written
+	for _, ms := range s.streams {
+		if ms.viewer != nil {
+			ms.viewer.wait()
+		}
+	}
+	s.logEnd(err)
+}
+
+func (s *session) serve() error {
+	if err := s.conn.until(time.Now().Add(s.server.config.HandshakeTimeout)); err != nil {
+		return err
+	}
+	if err := s.rtmp.Accept(); err != nil {
+		return err
+	}
+	if err := s.conn.until(time.Now().Add(setupTimeout)); err != nil {
+		return err
+	}
+	for {
+		m, err := s.rtmp.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if err := s.message(m); err != nil {
+			return err
+		}
+	}
+}
+
+// message handles one message of the peer.
+func (s *session) message(m rtmp.Message) error {
+	switch m.Type {
+	case rtmp.TypeAudio, rtmp.TypeVideo, rtmp.TypeDataAMF0, rtmp.TypeDataAMF3:
+		return s.media(m)
+	case rtmp.TypeCommandAMF0, rtmp.TypeCommandAMF3:
+		if !s.commands.allow(time.Now()) {
+			return errors.New("too many commands")
+		}
+		return s.command(m)
+	}
+	// Control messages have taken effect; shared objects and unknown types have
+	// none here. They still cost something.
+	if !s.controls.allow(time.Now()) {
+		return errors.New("too many control messages")
+	}
+	return s.checkPublishers()
+}
+
+// media publishes a message, or keeps it for a publish command that is late.
+func (s *session) media(m rtmp.Message) error {
+	if ms := s.mediaStream(m.StreamID); ms != nil && ms.pub != nil {
+		return ms.pub.message(m)
+	}
+	if !s.connected {
+		return errors.New("media before connect")
+	}
+	if s.earlyBytes += len(m.Body); s.earlyBytes > maxEarlyBytes {
+		return errors.New("media without publish")
+	}
+	s.early = append(s.early, m)
+	return nil
+}
+
+// mediaStream finds the message stream of a media message. Some encoders send on
+// stream 0: then it is the one that publishes.
+func (s *session) mediaStream(id uint32) *messageStream {
+	if ms, ok := s.streams[id]; ok || id != 0 {
+		return ms
+	}
+	for _, ms := range s.streams {
+		if ms.pub != nil {
+			return ms
+		}
+	}
+	return nil
+}
+
+// checkPublishers ends a connection that sends signs of life but no media.
+func (s *session) checkPublishers() error {
+	for _, ms := range s.streams {
+		if ms.pub != nil && time.Since(ms.pub.clock.wall) > s.server.config.PublishTimeout {
+			return os.ErrDeadlineExceeded
+		}
+	}
+	return nil
+}
+
+// stop ends what a message stream does. A viewer's goroutine ends by itself soon
+// after.
+func (s *session) stop(ms *messageStream) {
+	if ms.pub != nil {
+		ms.pub.end()
+		ms.pub = nil
+		s.publishing.Add(-1)
+	}
+	if ms.viewer != nil {
+		ms.viewer.stop()
+	}
+}
+
+// endPublishing closes a connection that publishes. The server calls it, holding
+// the mutex under which sessions begin to publish.
+func (s *session) endPublishing() {
+	if s.publishing.Load() > 0 {
+		_ = s.conn.Close() // the session sees it and ends
+	}
+}
+
+// endPlaying lets viewers say goodbye and closes all other connections. The
+// server calls it.
+func (s *session) endPlaying() {
+	s.conn.finish(time.Now().Add(refusalLinger))
+	if s.playing.Load() == 0 {
+		_ = s.conn.Close()
+	}
+}
+
+// linger gives a refused client time to read why: a close with unread data in
+// the receive buffer would take the reason away.
+func (s *session) linger() {
+	if s.conn.CloseWrite() != nil || s.conn.until(time.Now().Add(refusalLinger)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(s.conn, maxEarlyBytes)) // ends at the deadline
+}
+
+func (s *session) logEnd(err error) {
+	var violation *rtmp.ProtocolError
+	switch {
+	case errors.As(err, &violation):
+		s.log.Warn().Err(err).Msg("closed a connection that broke the protocol")
+	case errors.Is(err, errRefused), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		s.log.Debug().Msg("connection ended")
+	default:
+		s.log.Debug().Err(err).Msg("connection ended")
+	}
+}
+
+// rate allows so many events a second, and a burst of them.
+type rate struct {
+	limit, burst float64
+	tokens       float64
+	last         time.Time
+}
+
+func (r *rate) allow(now time.Time) bool {
+	if r.last.IsZero() {
+		r.tokens = r.burst
+	} else {
+		r.tokens = min(r.burst, r.tokens+now.Sub(r.last).Seconds()*r.limit)
+	}
+	r.last = now
+	if r.tokens < 1 {
+		return false
+	}
+	r.tokens--
+	return true
+}

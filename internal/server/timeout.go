@@ -1,0 +1,86 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// renewEvery bounds how often a deadline is set anew: setting one costs as much
+// as parsing a message.
+const renewEvery = time.Second
+
+// timedConn is a connection with deadlines that follow its phase: a fixed one
+// until it publishes or plays, then one that every read renews.
+type timedConn struct {
+	*net.TCPConn
+	writeTimeout time.Duration
+	idle         func() error // called when nothing came for half of silence
+
+	// Owned by the reading goroutine.
+	silence time.Duration // how long nothing may come; 0 in a fixed phase
+	renewed time.Time     // when the deadline was set
+	asked   bool          // the peer was asked for a sign of life
+
+	writeRenewed atomic.Int64 // ns since 1970
+	final        atomic.Bool  // the write deadline stands
+}
+
+// until sets a fixed deadline for reading.
+func (c *timedConn) until(deadline time.Time) error {
+	c.silence = 0
+	return c.SetReadDeadline(deadline)
+}
+
+// keepAlive lets reading go on for as long as something comes.
+func (c *timedConn) keepAlive(silence time.Duration) {
+	c.silence, c.renewed, c.asked = silence, time.Time{}, false
+}
+
+// Read reads; a silent peer is asked for a sign of life once, at half time.
+func (c *timedConn) Read(b []byte) (int, error) {
+	if c.silence == 0 {
+		return c.TCPConn.Read(b)
+	}
+	for {
+		if now := time.Now(); now.Sub(c.renewed) >= min(renewEvery, c.silence/4) {
+			c.renewed = now
+			if err := c.SetReadDeadline(now.Add(c.silence / 2)); err != nil {
+				return 0, err
+			}
+		}
+		n, err := c.TCPConn.Read(b)
+		if n > 0 {
+			c.asked = false
+		}
+		if n > 0 || c.asked || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		c.asked, c.renewed = true, time.Time{}
+		if err := c.idle(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// beforeWrite renews the deadline for writing.
+func (c *timedConn) beforeWrite() {
+	now := time.Now()
+	if c.final.Load() {
+		return
+	}
+	if last := c.writeRenewed.Load(); now.UnixNano()-last < int64(min(renewEvery, c.writeTimeout/4)) {
+		return
+	}
+	c.writeRenewed.Store(now.UnixNano())
+	// The connection is closed if this fails, and the write says so.
+	_ = c.SetWriteDeadline(now.Add(c.writeTimeout))
+}
+
+// finish gives all writing that is left a last deadline.
+func (c *timedConn) finish(deadline time.Time) {
+	c.final.Store(true)
+	_ = c.SetWriteDeadline(deadline) // fails only if the connection is closed
+}

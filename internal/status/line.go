@@ -1,0 +1,138 @@
+package status
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/rtmptool/rtmptool/internal/server"
+)
+
+// Line is the state of one stream.
+type Line struct {
+	server.Status
+	Elapsed  time.Duration // of the publication
+	Rate     float64       // bytes a second received
+	DiskLeft time.Duration // until the disk is full at this rate; 0 if unknown
+}
+
+func (l *Line) recording() bool {
+	return l.Recording != nil && l.Recording.Path != "" && l.Recording.Err == nil
+}
+
+// Text is the line for a terminal:
+//
+//	REC live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers 512 MB, disk left 71 h
+//
+// It is red, with the reason, when recording is disabled.
+func (l *Line) Text() string {
+	if !l.Live {
+		return fmt.Sprintf("WAIT %s %s", l.Name, l.viewers())
+	}
+	state := "LIVE"
+	tail := ""
+	switch {
+	case l.recording():
+		state = "REC"
+		tail = " " + size(l.Recording.Bytes)
+		if l.DiskLeft > 0 {
+			tail += ", disk left " + roughly(l.DiskLeft)
+		}
+		if l.Recording.Skipped > 0 {
+			tail += fmt.Sprintf(", %d packets lost: the disk is too slow", l.Recording.Skipped)
+		}
+	case l.Recording != nil && l.Recording.Err != nil:
+		state = "NOT RECORDED"
+		tail = ": " + reason(l.Recording.Err)
+	}
+	text := fmt.Sprintf("%s %s %s %s %.1f Mbit/s %s%s", state, l.Name, l.codecs(), clock(l.Elapsed), l.Rate*8/1e6, l.viewers(), tail)
+	if state == "NOT RECORDED" && os.Getenv("NO_COLOR") == "" {
+		return "\x1b[31m" + text + "\x1b[0m"
+	}
+	return text
+}
+
+// Log writes the line to a log.
+func (l *Line) Log(log zerolog.Logger) {
+	event := log.Info()
+	if l.Recording != nil && l.Recording.Err != nil {
+		event = log.Error().Str("not_recorded", reason(l.Recording.Err))
+	}
+	event = event.Str("stream", l.Name).Bool("live", l.Live).Int("viewers", l.Viewers)
+	if l.Live {
+		event = event.Str("codecs", l.codecs()).Str("elapsed", clock(l.Elapsed)).Float64("mbit_s", float64(int(l.Rate*8/1e5))/10)
+	}
+	if l.recording() {
+		event = event.Str("path", l.Recording.Path).Int64("bytes", l.Recording.Bytes).Uint64("lost_packets", l.Recording.Skipped)
+	}
+	if l.DiskLeft > 0 {
+		event = event.Str("disk_left", roughly(l.DiskLeft))
+	}
+	event.Msg("status")
+}
+
+func (l *Line) codecs() string {
+	var names []string
+	if l.Video != 0 {
+		names = append(names, l.Video.String())
+	}
+	if l.Audio != 0 {
+		names = append(names, l.Audio.String())
+	}
+	if len(names) == 0 {
+		return "-"
+	}
+	return strings.Join(names, "+")
+}
+
+func (l *Line) viewers() string {
+	if l.Viewers == 1 {
+		return "1 viewer"
+	}
+	return fmt.Sprintf("%d viewers", l.Viewers)
+}
+
+// reason is an error in few words: the system's own where it is one.
+func reason(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+func clock(d time.Duration) string {
+	s := int(d.Seconds())
+	return fmt.Sprintf("%02d:%02d:%02d", s/3600, s/60%60, s%60)
+}
+
+func size(bytes int64) string {
+	switch b := float64(bytes); {
+	case b >= 1e12:
+		return fmt.Sprintf("%.2f TB", b/1e12)
+	case b >= 1e10:
+		return fmt.Sprintf("%.1f GB", b/1e9)
+	case b >= 1e9:
+		return fmt.Sprintf("%.2f GB", b/1e9)
+	default:
+		return fmt.Sprintf("%.0f MB", b/1e6)
+	}
+}
+
+func roughly(d time.Duration) string {
+	switch h := d.Hours(); {
+	case h >= 24*30:
+		return "30+ days"
+	case h >= 96:
+		return fmt.Sprintf("%.0f days", h/24)
+	case h >= 2:
+		return fmt.Sprintf("%.0f h", h)
+	default:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
+}
