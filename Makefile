@@ -1,0 +1,65 @@
+# `make` lists the targets. CI runs the same ones: .ci/run.
+PKG       ?= ./...
+FUZZTIME  ?= 30s
+BENCH     ?= .
+staticcheck = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+gotest      = go run ./.ci/gotest -count=1 -timeout 6m
+# ./... leaves out directories with a dot.
+all         = ./... ./.ci/gotest
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## build ./rtmptool
+	go build -trimpath -o rtmptool .
+
+# Outside CI the rest is run without the programs that are missing.
+.PHONY: test
+test: ## install what the tests need, then run them all (PKG=./pkg/flv: only those)
+	@.ci/tools || [ "$$CI" != true ]
+	@$(gotest) $(PKG)
+
+.PHONY: race
+race: ## run the tests with the race detector, one of the real-time tests only
+	@.ci/tools race
+	@RTMPTOOL_RACE=1 $(gotest) -race $(PKG)
+
+.PHONY: accept
+accept: ## prove every numbered item of docs/acceptance.md in a fresh clone of HEAD
+	@CI=true .ci/accept $(ITEMS)
+
+.PHONY: bench
+bench: ## run the benchmarks (BENCH=regexp, PKG=./pkg/flv)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	@.ci/fuzz $(FUZZTIME) $(PKG)
+
+.PHONY: lint
+lint: fmt vet staticcheck tidy ## gofmt, vet, staticcheck and go mod tidy, changing nothing
+
+.PHONY: fmt
+fmt:
+	@files=$$(gofmt -l .) && { [ -z "$$files" ] || { echo "not in gofmt's format:" $$files; exit 1; }; }
+
+.PHONY: vet
+vet:
+	@go vet $(all)
+
+.PHONY: staticcheck
+staticcheck:
+	@go run $(staticcheck) $(all)
+
+.PHONY: tidy
+tidy:
+	@go mod tidy -diff
+
+# Vet also compiles the tests of the platform that differs most.
+.PHONY: cross
+cross: ## build for the platforms that the tests do not run on
+	@set -e; export CGO_ENABLED=0; for p in darwin/amd64 darwin/arm64 windows/amd64 linux/arm64; do \
+		GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null .; done; \
+	GOOS=windows GOARCH=amd64 go vet ./...
