@@ -125,25 +125,37 @@ func (p *Publication) markStart(pkt *media.Packet) bool {
 	if pkt.Role != media.Frame {
 		return false
 	}
-	r := &p.stream.ring
+	if p.codecs[pkt.Kind] == 0 {
+		p.codecs[pkt.Kind] = pkt.Codec
+	}
 	if pkt.Kind == media.Video {
-		if !p.sawVideo {
-			p.sawVideo = true
-			// From now on viewers begin at keyframes.
-			r.starts = slices.DeleteFunc(r.starts, func(st start) bool { return st.seq >= p.first })
-		}
-		if p.codecs[media.Video] == 0 {
-			p.codecs[media.Video] = pkt.Codec
-		}
-		if !pkt.Key || pkt.Track != 0 {
-			return false
-		}
+		return p.markVideo(pkt)
+	}
+	return p.markAudio(pkt)
+}
+
+// markVideo: viewers begin at keyframes. Those who waited for the publication
+// also get the sound before the first one.
+func (p *Publication) markVideo(pkt *media.Packet) bool {
+	r := &p.stream.ring
+	first := !p.sawVideo
+	if first {
+		p.sawVideo = true
+		r.starts = slices.DeleteFunc(r.starts, func(st start) bool { return st.seq >= p.first })
+	}
+	if !pkt.Key || pkt.Track != 0 {
+		return false
+	}
+	if first && !p.audioOnly {
+		p.startAtFirst()
+	} else {
 		r.starts = append(r.starts, start{r.next, p.configs})
-		return true
 	}
-	if p.codecs[media.Audio] == 0 {
-		p.codecs[media.Audio] = pkt.Codec
-	}
+	return true
+}
+
+// markAudio: without video, viewers begin at a packet every startEvery.
+func (p *Publication) markAudio(pkt *media.Packet) bool {
 	switch {
 	case p.sawVideo:
 		return false
@@ -152,13 +164,24 @@ func (p *Publication) markStart(pkt *media.Packet) bool {
 		return false
 	case !p.audioOnly && pkt.DTS-p.lastStart >= audioOnlyAfter:
 		p.audioOnly, p.lastStart = true, pkt.DTS
-		// Whoever waited misses nothing.
-		r.starts = append(r.starts, start{max(p.first, r.first), p.configs})
+		p.startAtFirst()
 		return true
 	case p.audioOnly && pkt.DTS-p.lastStart >= startEvery:
 		p.lastStart = pkt.DTS
+		r := &p.stream.ring
 		r.starts = append(r.starts, start{r.next, p.configs})
 		return true
 	}
 	return false
+}
+
+// startAtFirst lets viewers begin with the publication, whose configurations are
+// in the ring themselves.
+func (p *Publication) startAtFirst() {
+	r := &p.stream.ring
+	if r.first <= p.first {
+		r.starts = append(r.starts, start{seq: p.first})
+		return
+	}
+	r.starts = append(r.starts, start{r.first, p.configs})
 }

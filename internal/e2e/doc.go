@@ -1,0 +1,6 @@
+// Package e2e tests the built program with real peers: FFmpeg, GStreamer and
+// rtmpdump publish, watch and judge what was recorded. It has no code of its own.
+//
+// RTMPTOOL_BIN names a program to test instead of one built from this checkout.
+// RTMPTOOL_RACE=1 builds it with the race detector and runs one real-time test.
+package e2e
