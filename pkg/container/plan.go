@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 )
@@ -29,13 +30,25 @@ type Edit struct {
 	Op     Op
 	Offset int64
 	Data   []byte
+
+	// Stream writes Size bytes in place of Data, where they would take much memory.
+	Stream func(io.Writer) error
+	Size   int64
+}
+
+// Length is how many bytes a Write writes.
+func (e Edit) Length() int64 {
+	if e.Stream != nil {
+		return e.Size
+	}
+	return int64(len(e.Data))
 }
 
 // String describes the edit in the words of a dry run.
 func (e Edit) String() string {
 	switch e.Op {
 	case Write:
-		return fmt.Sprintf("write %d bytes at %d", len(e.Data), e.Offset)
+		return fmt.Sprintf("write %d bytes at %d", e.Length(), e.Offset)
 	case Truncate:
 		return fmt.Sprintf("set the size to %d", e.Offset)
 	}
@@ -59,10 +72,24 @@ func (p Plan) Apply(f File) error {
 func (e Edit) apply(f File) error {
 	switch e.Op {
 	case Write:
+		if e.Stream != nil {
+			return e.stream(f)
+		}
 		_, err := f.WriteAt(e.Data, e.Offset)
 		return err
 	case Truncate:
 		return f.Truncate(e.Offset)
 	}
 	return f.Sync()
+}
+
+// streamBuffer is the memory that a streamed edit takes, in bytes.
+const streamBuffer = 1 << 20
+
+func (e Edit) stream(f File) error {
+	b := bufio.NewWriterSize(io.NewOffsetWriter(f, e.Offset), streamBuffer)
+	if err := e.Stream(b); err != nil {
+		return err
+	}
+	return b.Flush()
 }

@@ -88,3 +88,12 @@ type Sample struct {
 	CTS   time.Duration // composition offset: presentation time less DTS
 	Data  []byte
 }
+
+// Track is one track of a stream or of a file, with its decoder configuration as
+// the publisher sent it.
+type Track struct {
+	Kind   Kind
+	Codec  Codec
+	ID     uint8 // the publisher's number; 0 unless the stream is multitrack
+	Config []byte
+}

@@ -1,0 +1,199 @@
+package bmff
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/abema/go-mp4"
+
+	"github.com/rtmptool/rtmptool/pkg/codec"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// entry is what a new file needs to know of a codec's configuration.
+type entry struct {
+	name      string // of the sample entry
+	config    string // of the box in it
+	box       []byte // payload of that
+	timescale uint32
+	frame     uint32 // ticks of a sample, 0 if they differ
+	channels  int
+	video     codec.Video
+}
+
+// inBandNames are the names of the sample entries whose parameter sets may also
+// stand in the samples (ISO/IEC 14496-15, 5.4.2.1.2, 8.4.1.1).
+var inBandNames = map[string]string{"avc1": "avc3", "hvc1": "hev1", "vvc1": "vvi1"}
+
+// entryFor describes a track's sample entry. The error says why a file cannot
+// have the track.
+func entryFor(t media.Track) (entry, error) {
+	if t.Kind == media.Video {
+		return videoEntry(t)
+	}
+	return audioEntry(t)
+}
+
+// detail encodes the sample entry.
+func (e *entry) detail(number uint32) detail {
+	w := &boxWriter{}
+	sample := mp4.SampleEntry{AnyTypeBox: mp4.AnyTypeBox{Type: mp4.StrToBoxType(e.name)}, DataReferenceIndex: 1}
+	config := func() { w.raw(e.config, e.box) }
+	if e.channels == 0 {
+		const dpi72 = 72 << 16
+		w.box(&mp4.VisualSampleEntry{SampleEntry: sample, Width: uint16(e.video.Width), Height: uint16(e.video.Height),
+			Horizresolution: dpi72, Vertresolution: dpi72, FrameCount: 1, Depth: 0x18, PreDefined3: -1}, config)
+		return detail{number, w.buf, defaultStep}
+	}
+	rate := e.timescale
+	if rate > 0xFFFF {
+		rate = 0 // does not fit; the configuration has it
+	}
+	w.box(&mp4.AudioSampleEntry{SampleEntry: sample, ChannelCount: uint16(e.channels), SampleSize: 16, SampleRate: rate << 16}, config)
+	return detail{number, w.buf, int64(max(1, e.frame))}
+}
+
+func videoEntry(t media.Track) (entry, error) {
+	names := map[media.Codec][2]string{
+		media.H264: {"avc1", "avcC"},
+		media.H265: {"hvc1", "hvcC"},
+		media.VVC:  {"vvc1", "vvcC"},
+		media.AV1:  {"av01", "av1C"},
+		media.VP8:  {"vp08", "vpcC"},
+		media.VP9:  {"vp09", "vpcC"},
+	}
+	n, ok := names[t.Codec]
+	if !ok {
+		return entry{}, fmt.Errorf("mp4: %s video has no place in our MP4", t.Codec)
+	}
+	if len(t.Config) == 0 {
+		return entry{}, fmt.Errorf("mp4: %s video has no configuration", t.Codec)
+	}
+	e := entry{name: n[0], config: n[1], box: t.Config, timescale: videoTimescale}
+	// A broken configuration is recorded all the same: its sizes stay unknown.
+	e.video, _ = codec.ParseVideo(t.Codec, t.Config)
+	switch t.Codec {
+	case media.H265:
+		e.box = completeArrays(t.Config)
+	case media.VVC:
+		e.box = append([]byte{0, 0, 0, 0}, t.Config...) // a FullBox around the record
+	case media.VP8, media.VP9:
+		e.box = vpConfig(t.Config)
+	}
+	return e, nil
+}
+
+// completeArrays sets array_completeness for the parameter sets of an hvcC: hvc1
+// demands it, and encoders leave it out (ISO/IEC 14496-15, 8.4.1.1).
+func completeArrays(hvcc []byte) []byte {
+	const arrays = 22
+	out := append([]byte(nil), hvcc...)
+	if len(out) <= arrays {
+		return out
+	}
+	at := arrays + 1
+	for range out[arrays] {
+		if at+3 > len(out) {
+			break
+		}
+		if t := out[at] & 0x3F; t >= 32 && t <= 34 {
+			out[at] |= 0x80
+		}
+		count := int(binary.BigEndian.Uint16(out[at+1:]))
+		at += 3
+		for range count {
+			if at+2 > len(out) {
+				return out
+			}
+			at += 2 + int(binary.BigEndian.Uint16(out[at:]))
+		}
+	}
+	return out
+}
+
+// vpConfig is the payload of vpcC: a FullBox of version 1 around a record of 8
+// bytes. Some publishers send the FullBox.
+func vpConfig(config []byte) []byte {
+	if len(config) >= 12 {
+		return config
+	}
+	return append([]byte{1, 0, 0, 0}, config...)
+}
+
+func audioEntry(t media.Track) (entry, error) {
+	a, err := codec.ParseAudio(t.Codec, t.Config)
+	e := entry{timescale: uint32(a.SampleRate), frame: uint32(a.FrameSamples), channels: max(1, a.Channels)}
+	switch t.Codec {
+	case media.AAC:
+		e.name, e.config, e.box = "mp4a", "esds", esds(0x40, t.Config)
+	case media.MP3:
+		e.name, e.config, e.box = "mp4a", "esds", esds(0x6B, nil)
+		if a.SampleRate > 0 && a.SampleRate < 32000 {
+			e.box = esds(0x69, nil) // MPEG-2 audio
+		}
+	case media.Opus:
+		e.name, e.config, e.box = "Opus", "dOps", opusConfig(t.Config, e.channels)
+		e.frame = 0
+	case media.FLAC:
+		e.name, e.config, e.box = "fLaC", "dfLa", flacConfig(t.Config)
+	default:
+		return entry{}, fmt.Errorf("mp4: %s audio has no place in our MP4", t.Codec)
+	}
+	if err != nil {
+		return entry{}, fmt.Errorf("mp4: %s audio: %w", t.Codec, err)
+	}
+	if e.timescale == 0 {
+		return entry{}, fmt.Errorf("mp4: %s audio: its configuration tells no sample rate", t.Codec)
+	}
+	return e, nil
+}
+
+// esds is the payload of an esds box: an ES descriptor with a decoder
+// configuration, the decoder's own data and an SL descriptor (ISO/IEC 14496-1,
+// 7.2.6). The lengths are under 128, or take two bytes.
+func esds(objectType byte, specific []byte) []byte {
+	const audioStream = 0x15 // stream type 5, upstream 0, reserved 1
+	decoder := append([]byte{objectType, audioStream}, make([]byte, 3+4+4)...)
+	if len(specific) > 0 {
+		decoder = appendDescriptor(decoder, 0x05, specific)
+	}
+	es := appendDescriptor([]byte{0, 0, 0}, 0x04, decoder)
+	es = appendDescriptor(es, 0x06, []byte{2})
+	return appendDescriptor([]byte{0, 0, 0, 0}, 0x03, es)
+}
+
+func appendDescriptor(dst []byte, tag byte, body []byte) []byte {
+	n := len(body)
+	dst = append(dst, tag, byte(n>>21)|0x80, byte(n>>14)|0x80, byte(n>>7)|0x80, byte(n)&0x7F)
+	return append(dst, body...)
+}
+
+// opusConfig turns an OpusHead (RFC 7845, 5.1, little endian) into the payload of
+// dOps (big endian, no magic). Without one: no pre-skip, 48 kHz.
+func opusConfig(head []byte, channels int) []byte {
+	const magic = len("OpusHead")
+	if len(head) < magic+11 {
+		return []byte{0, byte(channels), 0, 0, 0, 0, 0xBB, 0x80, 0, 0, 0}
+	}
+	h := head[magic:]
+	out := []byte{0, h[1], h[3], h[2], h[7], h[6], h[5], h[4], h[9], h[8], h[10]}
+	return append(out, h[11:]...)
+}
+
+// flacConfig is the payload of dfLa: a FullBox, then STREAMINFO with its block
+// header, marked as the last block. Publishers send it in three lengths.
+func flacConfig(config []byte) []byte {
+	const info = 34
+	if len(config) < info {
+		return nil
+	}
+	switch {
+	case string(config[:4]) == "fLaC" && len(config) >= 8+info:
+		config = config[8 : 8+info]
+	case len(config) >= 4+info:
+		config = config[4 : 4+info]
+	default:
+		config = config[:info]
+	}
+	return append([]byte{0, 0, 0, 0, 0x80, 0, 0, info}, config...)
+}

@@ -1,0 +1,167 @@
+package bmff
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+)
+
+// box is a box header and where it stands. go-mp4's readers trust sizes, so this
+// walk is what everything that is read goes through first.
+type box struct {
+	kind   string
+	offset int64
+	header int64
+	size   int64 // header included
+}
+
+func (b box) end() int64     { return b.offset + b.size }
+func (b box) payload() int64 { return b.offset + b.header }
+
+// parseBox reads a box header at an offset of something that ends at end. b holds
+// at least the first 16 bytes there, or all that are left. Size 0 means up to end
+// (BMFF 4.2).
+func parseBox(b []byte, offset, end int64) (box, error) {
+	if len(b) < boxHeader {
+		return box{}, boxError(offset, fmt.Sprintf("header cut: have %d bytes, want %d", len(b), boxHeader))
+	}
+	x := box{kind: string(b[4:8]), offset: offset, header: boxHeader, size: int64(binary.BigEndian.Uint32(b))}
+	switch x.size {
+	case 0:
+		x.size = end - offset
+	case 1:
+		if len(b) < largeBox {
+			return box{}, boxError(offset, fmt.Sprintf("header cut: have %d bytes, want %d", len(b), largeBox))
+		}
+		large := binary.BigEndian.Uint64(b[8:])
+		if large > 1<<62 {
+			return x, boxError(offset, fmt.Sprintf("%q of %d bytes", x.kind, large))
+		}
+		x.header, x.size = largeBox, int64(large)
+	}
+	switch {
+	case x.size < x.header:
+		return x, boxError(offset, fmt.Sprintf("%q of %d bytes, want at least %d", x.kind, x.size, x.header))
+	case x.size > end-offset:
+		return x, boxError(offset, fmt.Sprintf("%q of %d bytes, but only %d are left", x.kind, x.size, end-offset))
+	}
+	return x, nil
+}
+
+func boxError(offset int64, reason string) error {
+	return &container.FormatError{Format: "mp4", Structure: "box", Offset: offset, Reason: reason}
+}
+
+// child is a box in memory.
+type child struct {
+	kind string
+	body []byte // payload
+	all  []byte // header and payload
+}
+
+// children yields the boxes in a payload until one is malformed.
+func children(b []byte) iter.Seq[child] {
+	return func(yield func(child) bool) {
+		for len(b) > 0 {
+			x, err := parseBox(b, 0, int64(len(b)))
+			if err != nil || !yield(child{x.kind, b[x.header:x.size], b[:x.size]}) {
+				return
+			}
+			b = b[x.size:]
+		}
+	}
+}
+
+// find returns the payload of the first box on a path, or nil.
+func find(b []byte, path ...string) []byte {
+	for _, kind := range path {
+		var inner []byte
+		for c := range children(b) {
+			if c.kind == kind {
+				inner = c.body
+				break
+			}
+		}
+		if inner == nil {
+			return nil
+		}
+		b = inner
+	}
+	return b
+}
+
+// window reads a file forward in steps that usually hold a whole fragment header.
+type window struct {
+	r      io.ReaderAt
+	size   int64
+	offset int64
+	buf    []byte
+	err    error // of the file, not of its format
+}
+
+const windowSize = 4 << 10
+
+// at returns n bytes at an offset, or those that are left.
+func (w *window) at(offset, n int64) []byte {
+	n = min(n, w.size-offset)
+	if n <= 0 {
+		return nil
+	}
+	if offset < w.offset || offset+n > w.offset+int64(len(w.buf)) {
+		want := min(max(n, windowSize), w.size-offset)
+		if int64(cap(w.buf)) < want {
+			w.buf = make([]byte, want)
+		}
+		w.buf = w.buf[:want]
+		got, err := w.r.ReadAt(w.buf, offset)
+		if err != nil && err != io.EOF && w.err == nil {
+			w.err = fmt.Errorf("mp4: read %d bytes at %d: %w", want, offset, err)
+		}
+		w.buf, w.offset = w.buf[:got], offset
+	}
+	have := w.buf[offset-w.offset:]
+	return have[:min(n, int64(len(have)))]
+}
+
+// box reads a box header.
+func (w *window) box(offset, end int64) (box, error) {
+	return parseBox(w.at(offset, min(largeBox, end-offset)), offset, end)
+}
+
+// reader reads fields from a payload with a sticky failure.
+type reader struct {
+	b   []byte
+	cut bool
+}
+
+func (r *reader) take(n int) []byte {
+	if n > len(r.b) {
+		r.cut = true
+		r.b = nil
+		return make([]byte, min(n, 16))
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *reader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
+func (r *reader) uint32() uint32 { return binary.BigEndian.Uint32(r.take(4)) }
+func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.take(8)) }
+
+// full reads version and flags.
+func (r *reader) full() (version byte, flags uint32) {
+	v := r.uint32()
+	return byte(v >> 24), v & 0xFFFFFF
+}
+
+// versioned reads a number of 4 bytes, or of 8 in version 1.
+func (r *reader) versioned(version byte) uint64 {
+	if version == 1 {
+		return r.uint64()
+	}
+	return uint64(r.uint32())
+}
