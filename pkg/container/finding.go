@@ -22,6 +22,7 @@ type Finding struct {
 	Offset   int64 // first byte it is about
 	End      int64 // and the one after the last
 	Text     string
+	Repair   string // what fix does about it; empty if there is nothing to do
 }
 
 // FormatError says what is wrong at a place of a file or of a message body.

@@ -29,6 +29,7 @@ type Track struct {
 
 	blocks [][]byte // rows, each after the one before it
 	delta  int64    // between the DTS of the last two rows
+	pace   Pace
 }
 
 // Row is one sample of a track.
@@ -52,14 +53,15 @@ const (
 )
 
 const (
-	blockSize = 32 << 10
-	maxRow    = 1 + 4*binary.MaxVarintLen64
+	firstBlock = 512 // and twice as much each time, up to blockSize
+	blockSize  = 32 << 10
+	maxRow     = 1 + 4*binary.MaxVarintLen64
 )
 
 // Add appends a row.
 func (t *Track) Add(r Row) {
 	if n := len(t.blocks); n == 0 || cap(t.blocks[n-1])-len(t.blocks[n-1]) < maxRow {
-		t.blocks = append(t.blocks, make([]byte, 0, blockSize))
+		t.blocks = append(t.blocks, make([]byte, 0, min(firstBlock<<min(n, 8), blockSize)))
 	}
 	if t.Samples == 0 {
 		t.First = r
@@ -87,6 +89,7 @@ func (t *Track) Add(r Row) {
 		*b = binary.AppendVarint(*b, int64(r.CTS))
 	}
 	t.delta, t.Last = delta, r
+	t.pace.Add(r.DTS)
 	t.Samples++
 	if r.Key {
 		t.Keys++
@@ -128,14 +131,12 @@ func (t *Track) Rows() iter.Seq[Row] {
 	}
 }
 
+// Pace tells how long the next samples may last.
+func (t *Track) Pace() Pace { return t.pace }
+
 // Step is the duration of the last sample, in ticks: that of the one before it, or
 // 0 if there is none.
-func (t *Track) Step() int64 {
-	if t.Samples < 2 {
-		return 0
-	}
-	return t.delta
-}
+func (t *Track) Step() int64 { return t.pace.Step() }
 
 // Duration is from the first sample to the end of the last one, in decoding time.
 func (t *Track) Duration() time.Duration {
@@ -152,4 +153,9 @@ func (t *Track) Time(ticks int64) time.Duration {
 }
 
 // Bytes is about how much memory the rows take.
-func (t *Track) Bytes() int { return len(t.blocks) * blockSize }
+func (t *Track) Bytes() (total int) {
+	for _, b := range t.blocks {
+		total += cap(b)
+	}
+	return total
+}

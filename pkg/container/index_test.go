@@ -13,7 +13,7 @@ func TestRowsRoundTrip(t *testing.T) {
 		var want []Row
 		r := Row{Offset: random.Int63n(1 << 40), DTS: random.Int63n(1<<40) - 1<<39}
 		for range random.Intn(5000) {
-			r.Size = uint32(random.Intn(1 << uint(random.Intn(32))))
+			r.Size = uint32(random.Int63n(1 << random.Intn(32)))
 			r.CTS = int32(random.Intn(3) * random.Intn(1<<20))
 			r.Key = random.Intn(30) == 0
 			want = append(want, r)

@@ -17,6 +17,7 @@ type Header struct {
 	Multitrack Multitrack
 	Codec      media.Codec // 0 where every track names its own
 	Nanos      uint32      // added to the presentation time
+	Command    uint8       // of a video body of frame type 5, which has nothing else
 	Size       int         // bytes before the payload, or before the first track
 }
 
@@ -38,7 +39,7 @@ func ParseHeader(kind media.Kind, body []byte) (Header, error) {
 	}
 	r.extensions(&h)
 	if h.isCommand() {
-		r.uint8()
+		h.Command = r.uint8()
 		h.Size = r.at
 		return h, r.err
 	}
@@ -55,27 +56,46 @@ func (h *Header) isCommand() bool {
 	return h.Kind == media.Video && h.FrameType == frameCommand && !(h.Enhanced && h.Type == VideoMetadata)
 }
 
+// flaggedKey: the publisher says that a decoder can start here.
+func (h *Header) flaggedKey() bool {
+	return h.FrameType == frameKey || h.FrameType == frameGeneratedKey
+}
+
 func (r *bodyReader) legacy(b byte) (Header, error) {
 	h := Header{Kind: r.kind, Legacy: b, Multitrack: Single, Type: CodedFramesX}
+	id := b >> 4
 	if r.kind == media.Video {
-		h.FrameType = b >> 4
-		h.Codec = legacyCodec(r.kind, b&15)
-		switch id := b & 15; {
-		case h.isCommand():
-		case id == videoAVC || id == videoHEVC:
-			h.Type = PacketType(r.uint8())
-			if h.Type != CodedFrames { // there the composition time belongs to the sample
-				r.skip(3)
-			}
-		}
-	} else {
-		h.Codec = legacyCodec(r.kind, b>>4)
-		if b>>4 == audioAAC {
-			h.Type = PacketType(r.uint8())
+		h.FrameType, id = b>>4, b&15
+	}
+	h.Codec = legacyCodec(r.kind, id)
+	switch {
+	case h.isCommand():
+		h.Command = r.uint8()
+	case h.hasLegacyType():
+		h.Type = PacketType(r.uint8())
+		if h.Kind == media.Video && h.Type != CodedFrames { // there the composition time belongs to the sample
+			r.skip(3)
 		}
 	}
 	h.Size = r.at
 	return h, r.err
+}
+
+// hasLegacyType: the second byte of a legacy AVC, HEVC or AAC body is its packet
+// type (FLV E.4.2.2, E.4.3.2).
+func (h *Header) hasLegacyType() bool {
+	if h.Kind == media.Audio {
+		return h.Legacy>>4 == audioAAC
+	}
+	return h.Legacy&15 == videoAVC || h.Legacy&15 == videoHEVC
+}
+
+// undefined: the form of the body does not have such a packet type.
+func (h *Header) undefined() bool {
+	if h.Enhanced {
+		return h.Kind == media.Audio && h.Type == CodedFramesX
+	}
+	return h.hasLegacyType() && h.Type > SequenceEnd
 }
 
 // extensions reads the ModEx chain: data with a length, then the next packet type.
@@ -116,21 +136,12 @@ func (r *bodyReader) multitrack(h *Header) {
 	}
 }
 
-// Append appends the encoded header, without extensions. A nanosecond offset is
-// written as one; all else is as ParseHeader reads it.
+// Append appends the encoded header. A nanosecond offset is written as one
+// extension, in three bytes as FFmpeg wants it, other extensions and the unused
+// composition time of a legacy header are not; all else is as ParseHeader reads it.
 func (h Header) Append(dst []byte) []byte {
 	if !h.Enhanced {
-		dst = append(dst, h.Legacy)
-		switch {
-		case h.Kind == media.Audio && h.Legacy>>4 == audioAAC:
-			dst = append(dst, byte(h.Type))
-		case h.Kind == media.Video && !h.isCommand() && (h.Legacy&15 == videoAVC || h.Legacy&15 == videoHEVC):
-			dst = append(dst, byte(h.Type))
-			if h.Type != CodedFrames {
-				dst = append(dst, 0, 0, 0)
-			}
-		}
-		return dst
+		return h.appendLegacy(dst)
 	}
 	types := []byte{byte(h.Type)}
 	if h.Multitrack != Single {
@@ -152,8 +163,26 @@ func (h Header) Append(dst []byte) []byte {
 		dst = append(dst, first|types[0])
 	}
 	dst = append(dst, types[1:]...)
-	if h.Multitrack != ManyTracksManyCodecs {
-		dst = appendCodec(dst, h.Codec)
+	switch {
+	case h.isCommand():
+		return append(dst, h.Command)
+	case h.Multitrack != ManyTracksManyCodecs:
+		return appendCodec(dst, h.Codec)
+	}
+	return dst
+}
+
+func (h *Header) appendLegacy(dst []byte) []byte {
+	dst = append(dst, h.Legacy)
+	switch {
+	case h.isCommand():
+		return append(dst, h.Command)
+	case !h.hasLegacyType():
+		return dst
+	}
+	dst = append(dst, byte(h.Type))
+	if h.Kind == media.Video && h.Type != CodedFrames {
+		dst = append(dst, 0, 0, 0)
 	}
 	return dst
 }

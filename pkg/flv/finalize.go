@@ -12,7 +12,7 @@ func Finalize(x *Index, size int64) container.Plan {
 		plan = append(plan, container.Edit{Op: container.Truncate, Offset: end})
 	}
 	final := *x
-	final.End = end
+	final.End, final.finished = end, true
 	if final.frameRate() == 0 {
 		final.FrameRate = final.measuredRate()
 	}

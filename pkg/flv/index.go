@@ -12,7 +12,7 @@ import (
 // finish it. Writer fills it tag by tag; Scan rebuilds it with the same code.
 type Index struct {
 	Created   time.Time // wall clock of the first frame; zero if unknown
-	FrameRate float64   // as announced by the publisher; 0 if it was not
+	FrameRate float64   // as announced, by the publisher or onMetaData; 0 if it was not
 	Tags      int       // audio and video tags
 	End       int64     // offset behind the last whole tag
 
@@ -21,6 +21,8 @@ type Index struct {
 	points       []point // every stride-th keyframe
 	stride       int     // doubles when points is full
 	keys         int     // keyframes seen
+
+	finished bool // onMetaData tells duration and size; Finalize sets it
 }
 
 // point is a place where a player can begin.
@@ -29,7 +31,8 @@ type point struct {
 	offset int64
 }
 
-// trackInfo is what onMetaData says of track 0 of a kind.
+// trackInfo is what onMetaData says of track 0 of a kind: of its first
+// configuration, should it change, as players read it before that one.
 type trackInfo struct {
 	seen          bool
 	codec         media.Codec
@@ -73,7 +76,7 @@ func (x *Index) add(p *media.Packet, at time.Duration, offset, end int64) {
 		t = &x.video
 	}
 	if p.Role == media.Decoder && x.start.offset == 0 {
-		x.start = point{0, offset}
+		x.start = point{at, offset}
 	}
 	if p.Track != 0 {
 		return
@@ -83,17 +86,23 @@ func (x *Index) add(p *media.Packet, at time.Duration, offset, end int64) {
 		t.describe(p, Config(p))
 	case media.Frame:
 		t.describe(p, nil)
-		if t.frames == 0 {
-			t.first = at
-		} else if at > t.last {
-			t.step = at - t.last
-		}
-		t.last = max(t.last, at)
-		t.frames++
+		t.frame(at)
 		if p.Key {
 			x.addPoint(point{at, offset})
 		}
 	}
+}
+
+// frame counts a frame. Times that go back do not count for the step.
+func (t *trackInfo) frame(at time.Duration) {
+	if t.frames == 0 {
+		t.first, t.last = at, at
+	}
+	if at > t.last {
+		t.step, t.last = at-t.last, at
+	}
+	t.first = min(t.first, at)
+	t.frames++
 }
 
 // addPoint keeps the list of keyframes within its room, evenly spread.
@@ -115,16 +124,14 @@ func (x *Index) addPoint(p point) {
 }
 
 // keyframes is the index as players expect it: entry 0 is the first decoder
-// configuration (mpegts.js drops that one), then the keyframes.
+// configuration (mpegts.js drops that one), then the keyframes. FFmpeg clears an
+// index whose first two entries do not follow each other, so a stream without a
+// configuration in front has none of it here.
 func (x *Index) keyframes() []point {
-	if len(x.points) == 0 {
-		return nil
+	if len(x.points) == 0 || x.start.offset == 0 || x.start.offset > x.points[0].offset {
+		return x.points
 	}
-	start := x.start
-	if start.offset == 0 {
-		start = point{0, x.points[0].offset}
-	}
-	return append([]point{start}, x.points...)
+	return append([]point{x.start}, x.points...)
 }
 
 // frameRate is the announced rate, else that of the configuration, else 0.
@@ -152,30 +159,45 @@ func (t *trackInfo) describe(p *media.Packet, config []byte) {
 		t.seen, t.codec, t.codecID = true, p.Codec, codecID(p)
 	}
 	if p.Kind == media.Video {
-		if config != nil {
-			if v, err := codec.ParseVideo(p.Codec, config); err == nil {
-				t.width, t.height, t.fps = v.Width, v.Height, v.FPS
-			}
+		t.describeVideo(p, config)
+	} else {
+		t.describeAudio(p, config)
+	}
+}
+
+func (t *trackInfo) describeVideo(p *media.Packet, config []byte) {
+	if config != nil {
+		v, err := codec.ParseVideo(p.Codec, config)
+		if err == nil && t.width == 0 {
+			t.width, t.height = v.Width, v.Height
 		}
-		if t.width == 0 && p.Key {
-			for s := range Samples(p) {
-				t.width, t.height, _ = codec.ParseFrameSize(p.Codec, s.Data)
-				break
-			}
+		if err == nil && t.fps == 0 {
+			t.fps = v.FPS
 		}
+	}
+	if t.width == 0 && p.Key {
+		t.width, t.height, _ = codec.ParseFrameSize(p.Codec, payload(p))
+	}
+}
+
+func (t *trackInfo) describeAudio(p *media.Packet, config []byte) {
+	if t.rate != 0 {
 		return
 	}
-	if config == nil && t.rate == 0 {
-		for s := range Samples(p) {
-			config = s.Data // MP3 and AC-3 describe themselves in every frame
-			break
-		}
+	if config == nil && selfDescribing(p.Codec) {
+		config = payload(p)
 	}
 	if config != nil {
 		if a, err := codec.ParseAudio(p.Codec, config); err == nil {
 			t.rate, t.channels = a.SampleRate, a.Channels
 		}
 	}
+}
+
+// selfDescribing: every frame of such a codec begins with what a configuration
+// would tell.
+func selfDescribing(c media.Codec) bool {
+	return c == media.MP3 || c == media.AC3 || c == media.EAC3
 }
 
 // codecID is what onMetaData calls the codec: the legacy number of a legacy body

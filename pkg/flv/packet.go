@@ -35,13 +35,15 @@ func parseVideo(body []byte) (*media.Packet, error) {
 		return nil, err
 	}
 	p := &media.Packet{Kind: media.Video, Codec: first.codec, Track: first.id, Role: media.Other, Body: body}
+	if h.undefined() {
+		return p, nil
+	}
 	switch h.Type {
 	case SequenceStart, MPEG2TSSequence:
 		p.Role = media.Decoder
 	case CodedFrames, CodedFramesX:
 		p.Role = media.Frame
-		flagged := h.FrameType == frameKey || h.FrameType == frameGeneratedKey
-		p.Key = codec.IsKey(first.codec, first.data, naluLength, flagged)
+		p.Key = codec.IsKey(first.codec, first.data, naluLength, h.flaggedKey())
 	case SequenceEnd:
 		p.Role = media.End
 	case VideoMetadata:
@@ -67,6 +69,9 @@ func parseAudio(body []byte) (*media.Packet, error) {
 		return nil, err
 	}
 	p := &media.Packet{Kind: media.Audio, Codec: first.codec, Track: first.id, Role: media.Other, Body: body}
+	if h.undefined() {
+		return p, nil
+	}
 	switch h.Type {
 	case SequenceStart:
 		if h.Enhanced || len(first.data) > 0 { // FFmpeg sends AAC headers without a configuration too
@@ -92,7 +97,10 @@ func parseData(body []byte) *media.Packet {
 
 // Config returns the decoder configuration that a packet of role Decoder
 // carries for its first track.
-func Config(p *media.Packet) []byte {
+func Config(p *media.Packet) []byte { return payload(p) }
+
+// payload returns what a packet carries for its first track.
+func payload(p *media.Packet) []byte {
 	h, err := ParseHeader(p.Kind, p.Body)
 	if err != nil {
 		return nil
@@ -118,7 +126,7 @@ func Samples(p *media.Packet) iter.Seq[media.Sample] {
 		_ = eachTrack(h, p.Body, func(t track) bool {
 			key := p.Key
 			if p.Kind == media.Video && t.id != p.Track {
-				key = codec.IsKey(t.codec, t.data, naluLength, key)
+				key = codec.IsKey(t.codec, t.data, naluLength, h.flaggedKey())
 			}
 			return yield(media.Sample{
 				Kind: p.Kind, Codec: t.codec, Track: t.id, Key: key, DTS: p.DTS,
@@ -190,7 +198,7 @@ func eachTrack(h Header, body []byte, visit func(track) bool) error {
 		if err != nil {
 			return err
 		}
-		if !visit(t) || h.Multitrack == OneTrack {
+		if !visit(t) {
 			return nil
 		}
 	}

@@ -26,6 +26,7 @@ type Reader struct {
 	r      *bufio.Reader
 	offset int64
 	size   int64
+	head   [headerSize]byte
 	body   []byte
 	clock  int64 // ms, of the newest tag
 }
@@ -35,10 +36,13 @@ const readAhead = 256 << 10
 
 // NewReader checks the file header and stands before the first tag.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
-	t := &Reader{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), readAhead), size: size}
+	t := &Reader{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(size, readAhead))), size: size}
+	if size < headerSize {
+		return nil, formatError("header", 0, fmt.Sprintf("file of %d bytes, want at least %d", size, headerSize))
+	}
 	head, err := t.next(headerSize)
 	if err != nil {
-		return nil, formatError("header", 0, fmt.Sprintf("file of %d bytes, want at least %d", size, headerSize))
+		return nil, err
 	}
 	if string(head[:4]) != signature {
 		return nil, formatError("header", 0, fmt.Sprintf("signature % x, want % x", head[:4], signature))
@@ -47,9 +51,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if start < headerSize || start > size {
 		return nil, formatError("header", 5, fmt.Sprintf("data offset %d outside the file", start-backPointer))
 	}
-	if _, err := t.r.Discard(int(start - headerSize)); err != nil {
-		return nil, err
-	}
+	t.r.Reset(io.NewSectionReader(r, start, size-start))
 	t.offset = start
 	return t, nil
 }
@@ -84,7 +86,7 @@ func (t *Reader) Next() (Tag, error) {
 		t.body = make([]byte, size)
 	}
 	body := t.body[:size]
-	if _, err := io.ReadFull(t.r, body); err != nil {
+	if err := t.fill(body); err != nil {
 		return Tag{}, err
 	}
 	back, err := t.next(backPointer)
@@ -101,10 +103,19 @@ func (t *Reader) Next() (Tag, error) {
 	return Tag{Type: kind, Time: time.Duration(t.clock) * time.Millisecond, Offset: begin, Body: body}, nil
 }
 
+// next returns a few bytes, valid until the next call.
 func (t *Reader) next(n int) ([]byte, error) {
-	b := make([]byte, n)
+	b := t.head[:n]
+	return b, t.fill(b)
+}
+
+// fill reads bytes that the file has by its size: io.EOF is for its end alone.
+func (t *Reader) fill(b []byte) error {
 	_, err := io.ReadFull(t.r, b)
-	return b, err
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // ErrTorn is what the error of a tag that the end of the file cuts wraps.
@@ -127,17 +138,23 @@ func Scan(r io.ReaderAt, size int64) (Index, []container.Finding) {
 		return x, []container.Finding{{Code: "F02", Severity: container.Error, End: min(size, headerSize), Text: err.Error()}}
 	}
 	x.End = tags.offset
+	findings := x.walk(tags)
+	return x, findings
+}
+
+// walk adds all tags from where the reader stands.
+func (x *Index) walk(tags *Reader) []container.Finding {
 	for {
 		tag, err := tags.Next()
 		if err == io.EOF {
-			return x, nil
+			return nil
 		}
 		if err != nil {
 			code := "F05"
 			if errors.Is(err, ErrTorn) {
 				code = "F04"
 			}
-			return x, []container.Finding{{Code: code, Severity: container.Error, Offset: x.End, End: size, Text: err.Error()}}
+			return []container.Finding{{Code: code, Severity: container.Error, Offset: x.End, End: tags.size, Text: err.Error()}}
 		}
 		x.addTag(tag, tags.offset)
 	}
@@ -146,7 +163,7 @@ func Scan(r io.ReaderAt, size int64) (Index, []container.Finding) {
 func (x *Index) addTag(tag Tag, end int64) {
 	x.End = end
 	if tag.Type != TagAudio && tag.Type != TagVideo {
-		x.learn(tag.Body)
+		x.learn(tag)
 		return
 	}
 	p, err := Parse(tag.Type, tag.Body)
@@ -157,15 +174,16 @@ func (x *Index) addTag(tag Tag, end int64) {
 }
 
 // learn takes from onMetaData what the media cannot tell.
-func (x *Index) learn(script []byte) {
-	if x.FrameRate == 0 && x.video.fps == 0 {
-		x.FrameRate = FrameRate(script)
+func (x *Index) learn(script Tag) {
+	parse := amf.Parse
+	if script.Type == TagScriptAMF3 {
+		parse = amf.ParseMessage3
 	}
-	values, _ := amf.Parse(script)
-	for _, v := range values {
-		date, _ := amf.Get(v, "creationdate")
-		if s, ok := date.(string); ok && x.Created.IsZero() {
-			x.Created, _ = time.Parse(time.RFC3339, s)
-		}
+	values, _ := parse(script.Body)
+	if x.FrameRate == 0 {
+		x.FrameRate = frameRate(values)
+	}
+	if x.Created.IsZero() {
+		x.Created = created(values)
 	}
 }

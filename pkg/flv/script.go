@@ -1,6 +1,7 @@
 package flv
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/amf"
@@ -15,8 +16,8 @@ const (
 )
 
 // The script tag of our files has one size for life, so that closing a file, or
-// mending it, only overwrites it. What is not used is a spacer of zeros: FFmpeg
-// reads the arrays in "keyframes" only in this order and only as numbers.
+// mending it, only overwrites it. What is not used is a spacer of zeros, behind
+// the arrays in "keyframes": FFmpeg wants those first, and as numbers.
 const (
 	scriptSize   = 36 << 10 // bytes of body: fewer values than pkg/amf's limit
 	numberSize   = 9        // an AMF number
@@ -42,6 +43,10 @@ func StripDataFrame(body []byte) ([]byte, bool) {
 // or 0.
 func FrameRate(body []byte) float64 {
 	values, _ := amf.Parse(body)
+	return frameRate(values)
+}
+
+func frameRate(values []any) float64 {
 	for _, v := range values {
 		if rate, ok := amf.Get(v, "framerate"); ok {
 			if fps, ok := amf.Number(rate); ok && fps > 0 && fps < 1000 {
@@ -50,6 +55,28 @@ func FrameRate(body []byte) float64 {
 		}
 	}
 	return 0
+}
+
+// created returns when a file of ours began, or zero.
+func created(values []any) time.Time {
+	for _, v := range values {
+		date, _ := amf.Get(v, "creationdate")
+		if s, ok := date.(string); ok {
+			if at, err := time.Parse(time.RFC3339, s); err == nil {
+				return wallClock(at)
+			}
+		}
+	}
+	return time.Time{}
+}
+
+// wallClock returns a time as "creationdate" keeps it, or zero if it cannot.
+func wallClock(at time.Time) time.Time {
+	at = at.UTC().Truncate(time.Second)
+	if at.Year() < 0 || at.Year() > 9999 { // RFC 3339 has four digits
+		return time.Time{}
+	}
+	return at
 }
 
 // appendScript appends the body of onMetaData, exactly scriptSize bytes.
@@ -68,9 +95,12 @@ func (x *Index) appendScript(dst []byte) []byte {
 		for i := range zeros {
 			zeros[i] = 0.0
 		}
-		index := amf.Object{{Key: "times", Value: times}, {Key: "filepositions", Value: positions}, {Key: "spacer", Value: zeros}}
-		all := append(amf.ECMAArray{}, properties...)
-		all = append(all, amf.Property{Key: "keyframes", Value: index}, amf.Property{Key: "padding", Value: padding})
+		room := amf.Property{Key: "spacer", Value: zeros}
+		if len(keyframes) > 1 { // FFmpeg warns of a shorter index
+			room = amf.Property{Key: "keyframes", Value: amf.Object{
+				{Key: "times", Value: times}, {Key: "filepositions", Value: positions}, room}}
+		}
+		all := append(slices.Clip(properties), room, amf.Property{Key: "padding", Value: padding})
 		return amf.Append(dst[:base], metadataName, all)
 	}
 	free := scriptSize - (len(encode(minSpacer, "")) - base)
@@ -86,22 +116,28 @@ func (x *Index) appendScript(dst []byte) []byte {
 func (x *Index) properties() amf.ECMAArray {
 	var p amf.ECMAArray
 	add := func(key string, value any) { p = append(p, amf.Property{Key: key, Value: value}) }
-	add("duration", x.Duration().Seconds())
-	add("filesize", float64(x.End))
+	duration, size := 0.0, 0.0 // unknown: players look for the last tag
+	if x.finished {
+		duration, size = x.Duration().Seconds(), float64(x.End)
+	}
+	add("duration", duration)
+	add("filesize", size)
 	if v := x.video; v.seen {
 		if v.width > 0 {
 			add("width", float64(v.width))
 			add("height", float64(v.height))
 		}
-		if rate := x.frameRate(); rate > 0 {
-			add("framerate", rate)
-		}
 		add("videocodecid", v.codecID)
+	}
+	if rate := x.frameRate(); rate > 0 { // maybe announced for video that is still to come
+		add("framerate", rate)
 	}
 	if a := x.audio; a.seen {
 		if a.rate > 0 {
 			add("audiosamplerate", float64(a.rate))
 			add("audiosamplesize", 16.0)
+		}
+		if a.channels > 0 {
 			add("audiochannels", float64(a.channels))
 			add("stereo", a.channels > 1)
 		}

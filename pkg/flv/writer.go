@@ -22,17 +22,21 @@ type Writer struct {
 // onMetaData can tell what the packets up to then have shown. Created and
 // FrameRate of the index are taken as hints.
 func NewWriter(f container.File, hints Index) *Writer {
-	w := &Writer{file: f, index: Index{Created: hints.Created, FrameRate: hints.FrameRate}}
+	w := &Writer{file: f, index: Index{Created: wallClock(hints.Created), FrameRate: hints.FrameRate, End: headSize}}
 	w.buf = w.index.appendHead(nil)
 	return w
 }
 
 // Write adds an audio or video packet at a time that counts from the start of
-// the file.
+// the file; a tag keeps whole milliseconds of it.
 func (w *Writer) Write(p *media.Packet, at time.Duration) error {
+	if p.Kind != media.Audio && p.Kind != media.Video {
+		return fmt.Errorf("flv: cannot write a %s packet, only audio and video", p.Kind)
+	}
 	if len(p.Body) > maxBody {
 		return fmt.Errorf("flv: %s of %d bytes does not fit into a tag of at most %d", p.Kind, len(p.Body), maxBody)
 	}
+	at = at.Truncate(time.Millisecond)
 	begin := w.offset + int64(len(w.buf))
 	kind := byte(TagAudio)
 	if p.Kind == media.Video {
@@ -43,8 +47,8 @@ func (w *Writer) Write(p *media.Packet, at time.Duration) error {
 	return nil
 }
 
-// Flush writes what was added. After an error the file ends where it ended
-// before, or with a torn tag behind that; Close deals with both.
+// Flush writes what was added. After an error the file has some of that, up to
+// any byte, behind what it had before; the next Flush writes all of it again.
 func (w *Writer) Flush() error {
 	if len(w.buf) == 0 {
 		return nil
@@ -69,8 +73,8 @@ func (w *Writer) Written() int64 { return w.offset }
 // Index tells what was added so far, flushed or not.
 func (w *Writer) Index() *Index { return &w.index }
 
-// Close flushes and finishes the file. If the last flush failed, Scan the file
-// and apply Finalize to what it finds instead.
+// Close flushes and finishes the file. If that cannot be, what the file has can
+// still be finished: Scan it and apply Finalize to what that finds.
 func (w *Writer) Close() error {
 	if err := w.Flush(); err != nil {
 		return err
