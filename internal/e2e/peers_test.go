@@ -45,8 +45,10 @@ func TestGStreamer(t *testing.T) {
 	if frames, _ := index.Frames(); frames != 150 {
 		t.Errorf("%d frames are recorded, want 150", frames)
 	}
-	if seen := len(peers.Packets(t, player, "v")); seen != 150 {
-		t.Errorf("GStreamer saw %d frames, want 150", seen)
+	// rtmp2src ends at StreamEOF and may let go of the last frame, which it has.
+	want, seen := hashes(peers.Packets(t, path, "v")), hashes(peers.Packets(t, player, "v"))
+	if n := len(seen); n < len(want)-1 || !equal(want[:n], seen) {
+		t.Errorf("GStreamer saw %d frames of %d, or others", n, len(want))
 	}
 }
 

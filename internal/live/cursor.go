@@ -26,13 +26,13 @@ type Cursor struct {
 	scratch []*media.Packet
 
 	// Guarded by the stream's mutex.
-	next     uint64
-	until    uint64    // a recorder's: the end of its publication, once there is one
-	joining  bool      // waits for a start
-	began    bool      // was at a start once
-	burst    uint64    // entries before this one were there when it joined
-	caughtUp time.Time // when it had read those
-	gaps     Gaps
+	publication *Publication // that it reads; nil before its start and after its end
+	next        uint64
+	lost        bool      // waits for a start to go on at
+	skipped     uint64    // entries lost that no batch has told of
+	burst       uint64    // entries before this one were there when it joined; 0 after them
+	caughtUp    time.Time // when it had read those
+	gaps        Gaps
 }
 
 // forever is a place that no cursor reaches.
@@ -48,16 +48,22 @@ type Gaps struct {
 type Batch struct {
 	Packets []*media.Packet // valid until the next call
 	Oldest  time.Time       // arrival of the first of them
-	Start   bool            // they begin with the configurations, then a start
+	Start   bool            // they begin with the configurations and a start
 	Skipped uint64          // entries lost before them
 	End     bool            // the publication ended after them
 }
 
-// Next waits until something is visible and returns it. The error is ErrTimeout
-// if nothing was before a deadline that is not zero, or that of the context.
+// Next waits until something is visible and returns it. The error is that of the
+// context if it is done, ErrTimeout if nothing was visible before a deadline that
+// is not zero. After the end of its publication a recorder's cursor returns End
+// for ever.
 func (c *Cursor) Next(ctx context.Context, deadline time.Time) (Batch, error) {
 	var timeout <-chan time.Time
 	for {
+		// Before what is there: a reader that is always behind must be able to stop.
+		if err := ctx.Err(); err != nil {
+			return Batch{}, err
+		}
 		batch, wake := c.take()
 		if wake == nil {
 			return batch, nil
@@ -69,10 +75,12 @@ func (c *Cursor) Next(ctx context.Context, deadline time.Time) (Batch, error) {
 		}
 		select {
 		case <-wake:
-		case <-timeout:
-			return Batch{}, ErrTimeout
 		case <-ctx.Done():
-			return Batch{}, ctx.Err()
+		case <-timeout:
+			if batch, wake := c.take(); wake == nil {
+				return batch, nil
+			}
+			return Batch{}, ErrTimeout
 		}
 	}
 }
@@ -94,17 +102,26 @@ func (c *Cursor) take() (Batch, <-chan struct{}) {
 	defer s.mu.Unlock()
 	clear(c.scratch)
 	batch := Batch{Packets: c.scratch[:0]}
-	c.skip(&batch)
-	if c.joining {
-		c.join(&batch)
+	limit := s.visible
+	if c.patient {
+		limit = s.ring.next // what is read should be on the disk soon, and costs no wake-up here
 	}
-	if !c.joining {
-		c.collect(&batch)
+	switch {
+	case c.publication != nil:
+		c.skip(&batch, limit)
+	case c.patient:
+		batch.End = true
+	default:
+		c.join(&batch, limit)
+	}
+	if c.publication != nil && !c.lost {
+		c.collect(&batch, limit)
 	}
 	c.scratch = batch.Packets
 	if len(batch.Packets) == 0 && !batch.End {
 		return Batch{}, s.waiting()
 	}
+	batch.Skipped, c.skipped = c.skipped, 0
 	return batch, nil
 }
 
@@ -115,34 +132,69 @@ func (s *Stream) waiting() <-chan struct{} {
 	return s.wake
 }
 
-// skip makes a cursor join again that has lost its place, or a viewer that lags
-// too far behind if there is a keyframe newer than itself.
-func (c *Cursor) skip(batch *Batch) {
-	r := &c.stream.ring
-	if c.joining {
+// join lets a viewer into the current publication, at the newest start.
+func (c *Cursor) join(batch *Batch, limit uint64) {
+	p, r := c.stream.publication, &c.stream.ring
+	if p == nil {
 		return
 	}
-	to := c.next
+	st, ok := r.newestStart(p.first, limit)
+	if !ok {
+		return
+	}
+	if st.lead < st.seq && st.lead >= r.first { // the configurations are among what it gets
+		st = start{seq: st.lead}
+	}
+	c.enter(p)
+	c.begin(batch, st)
+}
+
+// skip finds a new place in the same publication for a cursor that has lost its
+// own, or for a viewer that lags too far behind if there is a keyframe newer than
+// itself.
+func (c *Cursor) skip(batch *Batch, limit uint64) {
+	r, end := &c.stream.ring, c.publication.end
+	limit = min(limit, end)
+	to := max(c.next, r.first)
 	if c.lagging() {
-		if st, ok := r.newestStart(c.next+1, c.until); ok {
+		if st, ok := r.newestStart(c.next+1, limit); ok {
 			to = st.seq
 		}
 	}
-	to = min(max(to, r.first), c.until)
-	if to == c.next {
+	if to = min(to, end); to > c.next && !c.lost {
+		c.lost = true
+		c.gaps.Count++
+		c.lose(to)
+	}
+	if !c.lost {
 		return
 	}
-	batch.Skipped = to - c.next
-	c.gaps.Count++
-	c.gaps.Packets += batch.Skipped
-	c.next, c.joining = to, true
+	// A recorder goes on where it loses least, a viewer where it is up to date.
+	find := r.newestStart
+	if c.patient {
+		find = r.oldestStart
+	}
+	if st, ok := find(c.next, limit); ok {
+		c.lose(st.seq)
+		c.begin(batch, st)
+	} else if end != forever { // nothing is left but the end
+		c.lose(end)
+		c.lost = false
+	}
+}
+
+// lose moves the cursor on and counts what it misses.
+func (c *Cursor) lose(to uint64) {
+	c.gaps.Packets += to - c.next
+	c.skipped += to - c.next
+	c.next = to
 }
 
 // lagging: a viewer's next packet has waited too long, not counting the burst
 // with which it joined.
 func (c *Cursor) lagging() bool {
 	s := c.stream
-	if c.patient || c.next >= s.visible || c.next < c.burst {
+	if c.patient || c.next < s.ring.first || c.next >= s.visible || c.next < c.burst {
 		return false
 	}
 	since := s.ring.at(c.next).at
@@ -152,56 +204,45 @@ func (c *Cursor) lagging() bool {
 	return time.Since(since) > s.registry.config.MaxLag
 }
 
-// join moves the cursor to the newest start that it may begin at, if there is
-// one, and gives it the configurations. Viewers begin in the current publication,
-// a recorder that has lost packets stays within its own.
-func (c *Cursor) join(batch *Batch) {
-	s := c.stream
-	from := c.next
-	if !c.patient {
-		if s.publication == nil {
-			return
-		}
-		from = s.publication.first
-		if c.began {
-			from = max(from, c.next)
-		}
-	}
-	st, ok := s.ring.newestStart(from, min(c.until, s.visible))
-	if !ok {
-		if c.until != forever { // nothing is left but the end
-			c.next, c.joining = c.until, false
-		}
-		return
-	}
-	c.next, c.burst = st.seq, s.visible
-	c.joining, c.began = false, true
+// begin puts the cursor at a start and gives it the configurations.
+func (c *Cursor) begin(batch *Batch, st start) {
+	c.next, c.burst, c.lost = st.seq, c.stream.visible, false
 	batch.Start = true
 	batch.Packets = append(batch.Packets, st.configs...)
 }
 
-// collect takes what is visible, up to the end of a publication.
-func (c *Cursor) collect(batch *Batch) {
-	s := c.stream
-	c.next = max(c.next, s.ring.first)
-	if c.next < s.visible {
-		batch.Oldest = s.ring.at(c.next).at
+// collect takes what there is before a limit, up to the end of the publication.
+func (c *Cursor) collect(batch *Batch, limit uint64) {
+	r, end := &c.stream.ring, c.publication.end
+	limit = min(limit, end)
+	if c.next < limit {
+		batch.Oldest = r.at(c.next).at
 	}
-	for bytes := 0; c.next < s.visible && bytes < batchBytes && len(batch.Packets) < batchPackets; {
-		if c.next >= c.until {
-			batch.End = true
-			return
-		}
-		e := s.ring.at(c.next)
-		c.next++
-		if e.packet == nil {
-			batch.End, c.joining = true, true
-			return
-		}
-		bytes += e.packet.Size()
-		batch.Packets = append(batch.Packets, e.packet)
+	for bytes := 0; c.next < limit && bytes < batchBytes && len(batch.Packets) < batchPackets; c.next++ {
+		p := r.at(c.next).packet
+		bytes += p.Size()
+		batch.Packets = append(batch.Packets, p)
 	}
 	if c.burst > 0 && c.next >= c.burst {
 		c.burst, c.caughtUp = 0, time.Now()
 	}
+	if c.next == end {
+		batch.End = true
+		c.leave()
+	}
+}
+
+// enter and leave count who reads the ring.
+func (c *Cursor) enter(p *Publication) {
+	c.publication = p
+	c.stream.readers++
+}
+
+func (c *Cursor) leave() {
+	if c.publication == nil {
+		return
+	}
+	c.publication, c.lost = nil, false
+	c.stream.readers--
+	c.stream.forget()
 }

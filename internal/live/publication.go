@@ -24,6 +24,7 @@ type Publication struct {
 	first  uint64        // its first entry
 
 	// Guarded by the stream's mutex.
+	end       uint64    // the entry after its last one, forever while it lasts
 	newest    time.Time // arrival of the newest packet
 	bytes     uint64
 	codecs    [media.Video + 1]media.Codec
@@ -52,13 +53,14 @@ func (p *Publication) Publish(pkt *media.Packet) {
 		return
 	}
 	p.newest = now
-	p.bytes += uint64(len(pkt.Body))
+	if pkt.Kind != media.Data {
+		p.bytes += uint64(len(pkt.Body))
+	}
 	if pkt.Config() {
 		p.remember(pkt)
 	}
 	atStart := p.markStart(pkt)
-	s.ring.push(entry{pkt, now})
-	s.registry.total.Add(int64(pkt.Size()))
+	s.push(pkt, now)
 	s.lastTime = max(s.lastTime, pkt.DTS)
 	s.trim(now, atStart)
 	if pkt.Kind == media.Video && pkt.Role == media.Frame {
@@ -94,7 +96,8 @@ func (p *Publication) Cursor() *Cursor {
 	s := p.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &Cursor{stream: s, patient: true, next: p.first, until: forever}
+	c := &Cursor{stream: s, patient: true, next: p.first}
+	c.enter(p)
 	s.recorders = append(s.recorders, c)
 	return c
 }
@@ -110,19 +113,23 @@ func (p *Publication) remember(pkt *media.Packet) {
 			configs = append(configs, c)
 		}
 	}
-	if len(configs) < maxConfigs {
-		p.configs = append(configs, pkt)
+	if len(configs) < maxConfigs && len(pkt.Body) <= maxConfigBody {
+		configs = append(configs, pkt)
 	}
+	p.configs = configs
 }
 
-// maxConfigs bounds what is kept for joiners: 16 tracks of each kind, with one
-// more packet for each.
-const maxConfigs = 64
+// What is kept for joiners is bounded, as it outlives the ring: 16 tracks of each
+// kind with one more packet for each, of a size that no encoder comes near.
+const (
+	maxConfigs    = 64
+	maxConfigBody = 64 << 10
+)
 
 // markStart notes whether the packet, which is about to be pushed, is a place to
 // begin at.
 func (p *Publication) markStart(pkt *media.Packet) bool {
-	if pkt.Role != media.Frame {
+	if pkt.Role != media.Frame || pkt.Kind == media.Data {
 		return false
 	}
 	if p.codecs[pkt.Kind] == 0 {
@@ -147,9 +154,9 @@ func (p *Publication) markVideo(pkt *media.Packet) bool {
 		return false
 	}
 	if first && !p.audioOnly {
-		p.startAtFirst()
+		p.addStart(p.first)
 	} else {
-		r.starts = append(r.starts, start{r.next, p.configs})
+		p.addStart(r.next)
 	}
 	return true
 }
@@ -164,24 +171,19 @@ func (p *Publication) markAudio(pkt *media.Packet) bool {
 		return false
 	case !p.audioOnly && pkt.DTS-p.lastStart >= audioOnlyAfter:
 		p.audioOnly, p.lastStart = true, pkt.DTS
-		p.startAtFirst()
+		p.addStart(p.first) // whoever waited misses nothing
 		return true
 	case p.audioOnly && pkt.DTS-p.lastStart >= startEvery:
 		p.lastStart = pkt.DTS
-		r := &p.stream.ring
-		r.starts = append(r.starts, start{r.next, p.configs})
+		p.addStart(p.stream.ring.next)
 		return true
 	}
 	return false
 }
 
-// startAtFirst lets viewers begin with the publication, whose configurations are
-// in the ring themselves.
-func (p *Publication) startAtFirst() {
+// addStart makes the packet that is about to be pushed a place to begin at. A
+// joining viewer gets what precedes it from the lead on as well.
+func (p *Publication) addStart(lead uint64) {
 	r := &p.stream.ring
-	if r.first <= p.first {
-		r.starts = append(r.starts, start{seq: p.first})
-		return
-	}
-	r.starts = append(r.starts, start{r.first, p.configs})
+	r.starts = append(r.starts, start{r.next, lead, p.configs})
 }

@@ -54,6 +54,7 @@ type Registry struct {
 	config Config
 	total  atomic.Int64 // bytes in all rings
 	live   atomic.Int64 // publications
+	rings  atomic.Int64 // that hold something
 
 	mu      sync.Mutex // guards what follows; taken before a stream's own
 	streams map[string]*Stream
@@ -68,26 +69,31 @@ func NewRegistry(c Config) *Registry {
 // TakeOver ends at once in favour of the new one; its evict function is called.
 // The errors are ErrBusy and ErrFull.
 func (r *Registry) Publish(name string, evict func()) (*Publication, error) {
+	p, old, err := r.replace(name, evict)
+	if old != nil && old.evict != nil {
+		old.evict() // outside the mutex: it closes a connection
+	}
+	return p, err
+}
+
+func (r *Registry) replace(name string, evict func()) (p, old *Publication, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stream(name)
 	old, busy := s.idlePublication(r.config.TakeOver)
 	if busy {
-		return nil, ErrBusy
-	}
-	if old == nil && int(r.live.Load()) >= r.config.MaxPublishers {
-		r.release(s)
-		return nil, ErrFull
+		return nil, nil, ErrBusy
 	}
 	if old != nil {
 		s.end(old)
 		r.live.Add(-1)
-		if old.evict != nil {
-			old.evict()
-		}
+	}
+	if int(r.live.Load()) >= r.config.MaxPublishers {
+		r.release(s)
+		return nil, nil, ErrFull
 	}
 	r.live.Add(1)
-	return s.begin(evict), nil
+	return s.begin(evict), old, nil
 }
 
 // Subscribe returns a cursor of a viewer: it begins at a keyframe, as soon as
@@ -119,9 +125,10 @@ func (r *Registry) stream(name string) *Stream {
 	return s
 }
 
-// release forgets a stream that nobody uses.
+// release forgets a stream that nobody uses. Whoever closes late may have a stream
+// whose name belongs to another one by now.
 func (r *Registry) release(s *Stream) {
-	if s.unused() {
+	if r.streams[s.name] == s && s.unused() {
 		delete(r.streams, s.name)
 	}
 }

@@ -1,12 +1,13 @@
 package live
 
 import (
+	"sort"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-// entry is a place in the ring. One without a packet ends a publication.
+// entry is a place in the ring.
 type entry struct {
 	packet *media.Packet
 	at     time.Time // when it was published
@@ -17,12 +18,13 @@ type ring struct {
 	entries     []entry // a power of two long
 	first, next uint64
 	bytes       int
-	starts      []start // within the ring, oldest first
+	starts      []start // oldest first; up to half of them may be before the ring
 }
 
 // start is where a viewer can begin, and what it must be given first.
 type start struct {
 	seq     uint64
+	lead    uint64 // where the publication began if this is its first start, else seq
 	configs []*media.Packet
 }
 
@@ -38,9 +40,7 @@ func (r *ring) push(e entry) {
 	}
 	*r.at(r.next) = e
 	r.next++
-	if e.packet != nil {
-		r.bytes += e.packet.Size()
-	}
+	r.bytes += e.packet.Size()
 }
 
 // dropBefore forgets entries and returns how many bytes that freed.
@@ -48,33 +48,38 @@ func (r *ring) dropBefore(seq uint64) int {
 	before := r.bytes
 	for ; r.first < seq; r.first++ {
 		e := r.at(r.first)
-		if e.packet != nil {
-			r.bytes -= e.packet.Size()
-		}
+		r.bytes -= e.packet.Size()
 		*e = entry{}
 	}
-	stale := 0
-	for stale < len(r.starts) && r.starts[stale].seq < r.first {
-		stale++
+	// Only now and then, so that a stream of nothing but keyframes does not move
+	// all its starts for each of them.
+	if stale := r.startsBefore(r.first); 2*stale > len(r.starts) {
+		kept := copy(r.starts, r.starts[stale:])
+		clear(r.starts[kept:])
+		r.starts = r.starts[:kept]
 	}
-	r.starts = append(r.starts[:0], r.starts[stale:]...)
 	return before - r.bytes
 }
 
-// newestStart returns the newest place to begin at in [from, before).
-func (r *ring) newestStart(from, before uint64) (start, bool) {
-	for i := len(r.starts) - 1; i >= 0 && r.starts[i].seq >= from; i-- {
-		if r.starts[i].seq < before {
-			return r.starts[i], true
-		}
+// startsBefore counts the starts before a place.
+func (r *ring) startsBefore(seq uint64) int {
+	return sort.Search(len(r.starts), func(i int) bool { return r.starts[i].seq >= seq })
+}
+
+// oldestStart returns the oldest place to begin at in [from, before).
+func (r *ring) oldestStart(from, before uint64) (start, bool) {
+	i := r.startsBefore(max(from, r.first))
+	if i < len(r.starts) && r.starts[i].seq < before {
+		return r.starts[i], true
 	}
 	return start{}, false
 }
 
-// span is how long the oldest entry has been in the ring.
-func (r *ring) span(now time.Time) time.Duration {
-	if r.first == r.next {
-		return 0
+// newestStart returns the newest place to begin at in [from, before).
+func (r *ring) newestStart(from, before uint64) (start, bool) {
+	i := r.startsBefore(before) - 1
+	if i >= 0 && r.starts[i].seq >= max(from, r.first) {
+		return r.starts[i], true
 	}
-	return now.Sub(r.at(r.first).at)
+	return start{}, false
 }

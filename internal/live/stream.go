@@ -8,8 +8,13 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-// audioHold is how long audio waits for the video frame that it travels with.
-const audioHold = 40 * time.Millisecond
+const (
+	// audioHold is how long audio waits for the video frame that it travels with.
+	audioHold = 40 * time.Millisecond
+	// trimEvery spares a stream of nothing but keyframes from looking at all its
+	// viewers for each of them.
+	trimEvery = 100 * time.Millisecond
+)
 
 // Stream is a name with its ring. What follows mu is guarded by it; it is held
 // for a few instructions, never across I/O.
@@ -22,9 +27,11 @@ type Stream struct {
 	visible     uint64        // cursors read up to here
 	wake        chan struct{} // closed at a flush; nil while nobody waits
 	hold        *time.Timer   // flushes audio that no video follows
+	trimmed     time.Time     // when it was asked last what all cursors need
 	publication *Publication  // nil between publications
 	viewers     map[*Cursor]struct{}
 	recorders   []*Cursor     // one, or two while a publication follows another
+	readers     int           // cursors inside a publication
 	lastTime    time.Duration // newest DTS of all publications so far
 }
 
@@ -63,7 +70,7 @@ func (s *Stream) begin(evict func()) *Publication {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	p := &Publication{stream: s, evict: evict, since: now, newest: now, first: s.ring.next}
+	p := &Publication{stream: s, evict: evict, since: now, newest: now, first: s.ring.next, end: forever}
 	if p.first > 0 {
 		p.epoch = s.lastTime + epochGap
 	}
@@ -82,14 +89,38 @@ func (s *Stream) end(p *Publication) bool {
 		return false
 	}
 	s.publication = nil
-	for _, c := range s.recorders {
-		if c.until == forever {
-			c.until = s.ring.next
-		}
-	}
-	s.ring.push(entry{at: time.Now()})
+	p.end = s.ring.next
 	s.flush()
+	s.forget()
 	return true
+}
+
+// forget empties the ring between publications once nobody reads it any more: who
+// waits for the next one needs nothing of the last.
+func (s *Stream) forget() {
+	if s.publication == nil && s.readers == 0 {
+		s.drop(s.ring.next)
+		s.ring.entries, s.ring.starts = nil, nil
+	}
+}
+
+// push and drop keep the registry's account.
+func (s *Stream) push(pkt *media.Packet, at time.Time) {
+	if s.ring.first == s.ring.next {
+		s.registry.rings.Add(1)
+	}
+	s.ring.push(entry{pkt, at})
+	s.registry.total.Add(int64(pkt.Size()))
+}
+
+func (s *Stream) drop(before uint64) {
+	if s.ring.first >= before {
+		return
+	}
+	s.registry.total.Add(-int64(s.ring.dropBefore(before)))
+	if s.ring.first == s.ring.next {
+		s.registry.rings.Add(-1)
+	}
 }
 
 // idlePublication returns the current publication, and whether it still sends.
@@ -109,14 +140,13 @@ func (s *Stream) unused() bool {
 	if s.hold != nil {
 		s.hold.Stop()
 	}
-	s.registry.total.Add(-int64(s.ring.dropBefore(s.ring.next)))
 	return true
 }
 
 func (s *Stream) subscribe() *Cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &Cursor{stream: s, joining: true, next: s.ring.next, until: forever}
+	c := &Cursor{stream: s}
 	s.viewers[c] = struct{}{}
 	return c
 }
@@ -124,6 +154,7 @@ func (s *Stream) subscribe() *Cursor {
 func (s *Stream) remove(c *Cursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.leave()
 	delete(s.viewers, c)
 	s.recorders = slices.DeleteFunc(s.recorders, func(r *Cursor) bool { return r == c })
 }
@@ -146,20 +177,30 @@ func (s *Stream) flushLater() {
 		s.hold.Reset(audioHold)
 		return
 	}
-	s.hold = time.AfterFunc(audioHold, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.visible < s.ring.next && time.Since(s.ring.at(s.visible).at) >= audioHold {
-			s.flush()
-		}
-	})
+	s.hold = time.AfterFunc(audioHold, s.flushHeld)
+}
+
+// flushHeld is called by the timer, which may have been set for a packet that is
+// visible or gone by now.
+func (s *Stream) flushHeld() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.visible == s.ring.next {
+		return
+	}
+	if left := audioHold - time.Since(s.ring.at(s.visible).at); left > 0 {
+		s.hold.Reset(left)
+		return
+	}
+	s.flush()
 }
 
 // trim forgets what nobody needs, at a new start, and what exceeds the limits.
 func (s *Stream) trim(now time.Time, atStart bool) {
 	r, c := &s.ring, &s.registry.config
-	if atStart {
-		s.registry.total.Add(-int64(r.dropBefore(s.needed())))
+	if atStart && now.Sub(s.trimmed) >= trimEvery {
+		s.trimmed = now
+		s.drop(s.needed())
 	}
 	keep, bytes := r.first, r.bytes
 	viewers, recorder := s.share(c.StreamBytes, c.TotalBytes), s.share(c.RecordBytes, c.RecordTotal)
@@ -169,31 +210,30 @@ func (s *Stream) trim(now time.Time, atStart bool) {
 		if !over || keep >= patient && bytes <= recorder {
 			break
 		}
-		if e.packet != nil {
-			bytes -= e.packet.Size()
-		}
+		bytes -= e.packet.Size()
 	}
-	s.registry.total.Add(-int64(r.dropBefore(keep)))
+	s.drop(keep)
 	s.visible = max(s.visible, r.first)
 }
 
 // share is what one stream may keep: its own limit, or an equal part of the
-// total once all streams together exceed that.
+// total once all streams together exceed that. Streams whose publication is over
+// count for as long as somebody reads the rest.
 func (s *Stream) share(limit, total int) int {
 	if s.registry.total.Load() <= int64(total) {
 		return limit
 	}
-	return min(limit, total/max(1, int(s.registry.live.Load())))
+	return min(limit, total/max(1, int(s.registry.rings.Load())))
 }
 
 // needed is the oldest entry that the newest start or a cursor needs.
 func (s *Stream) needed() uint64 {
 	keep := s.patient()
 	if st, ok := s.ring.newestStart(0, forever); ok {
-		keep = min(keep, st.seq)
+		keep = min(keep, st.lead)
 	}
 	for c := range s.viewers {
-		if !c.joining {
+		if c.publication != nil {
 			keep = min(keep, c.next)
 		}
 	}
@@ -204,7 +244,9 @@ func (s *Stream) needed() uint64 {
 func (s *Stream) patient() uint64 {
 	oldest := s.ring.next
 	for _, c := range s.recorders {
-		oldest = min(oldest, c.next)
+		if c.publication != nil {
+			oldest = min(oldest, c.next)
+		}
 	}
 	return oldest
 }

@@ -28,16 +28,19 @@ func Prepare(dir string) error {
 	if err != nil {
 		return fmt.Errorf("write to the recording directory: %w", err)
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	if err = container.TryLock(f); err != nil {
+		err = fmt.Errorf("lock a file in the recording directory: %w", err)
+	}
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
 // createFile opens a new, locked recording. A name that is taken gets a number.
-func (c *Config) createFile(stream string, at time.Time) (File, string, error) {
+func (c *Config) createFile(stream string, at time.Time, ext string) (File, string, error) {
 	base := filepath.Join(c.Dir, fileName(stream, at))
 	for n := 1; ; n++ {
-		path := base + ".flv"
+		path := base + ext
 		if n > 1 {
-			path = fmt.Sprintf("%s-%d.flv", base, n)
+			path = fmt.Sprintf("%s-%d%s", base, n, ext)
 		}
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
 		if errors.Is(err, fs.ErrExist) && n < maxNameTries {
@@ -46,10 +49,15 @@ func (c *Config) createFile(stream string, at time.Time) (File, string, error) {
 		if err != nil {
 			return nil, path, err
 		}
-		if err := errors.Join(container.TryLock(f), syncDir(c.Dir)); err != nil {
-			return nil, path, errors.Join(err, f.Close())
+		err = container.TryLock(f)
+		if errors.Is(err, container.ErrLocked) && n < maxNameTries {
+			_ = f.Close() // somebody looks at it just now: it is theirs
+			continue
 		}
-		return f, path, nil
+		if err := errors.Join(err, syncDir(filepath.Dir(path))); err != nil {
+			return nil, path, errors.Join(fmt.Errorf("create %s: %w", path, err), f.Close(), os.Remove(path))
+		}
+		return diskFile{f}, path, nil
 	}
 }
 

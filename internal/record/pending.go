@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/flv"
@@ -12,58 +13,118 @@ const (
 	audioLead = 2 * time.Second
 	// audioAlone is how long video is waited for while there is audio.
 	audioAlone = 2 * time.Second
+	// audioWait is how long an MP4 file waits for the audio's header.
+	audioWait = 500 * time.Millisecond
 )
+
+// maxPending bounds pending, whatever the clock of the publisher says, in bytes.
+const maxPending = 8 << 20
 
 // pending holds what comes before a file can begin: the newest configurations,
 // and the audio just before the first keyframe.
 type pending struct {
 	configs   []*media.Packet
-	audio     []*media.Packet
-	key       *media.Packet // the keyframe to begin with
+	audio     []*media.Packet // and the audio configurations that came in between
+	bytes     int             // of both
+	key       *media.Packet   // the keyframe to begin with
+	after     []*media.Packet // what came while the header of the audio was waited for
 	sawVideo  bool
+	keepAll   bool // what comes before the keyframe belongs to no earlier file
 	frameRate float64
+	silent    bool // the metadata announces no audio
 }
 
 // learn takes the frame rate from the publisher's metadata.
 func (q *pending) learn(p *media.Packet) {
-	if p.Role == media.Metadata && q.frameRate == 0 {
+	if p.Role != media.Metadata {
+		return
+	}
+	if q.frameRate == 0 {
 		q.frameRate = flv.FrameRate(p.Body)
 	}
+	q.silent = !flv.AnnouncesAudio(p.Body)
 }
 
 // add keeps a packet and reports whether the file can begin: at a keyframe, or
 // after enough audio without any video.
-func (q *pending) add(p *media.Packet) bool {
+func (q *pending) add(p *media.Packet, format Format) bool {
 	switch {
-	case p.Config():
-		q.configs = replaceConfig(q.configs, p)
-	case p.Role != media.Frame:
+	case q.key != nil: // an MP4 that waits for the audio's header
+		q.after = append(q.after, p)
+		return p.Kind == media.Audio || p.DTS-q.key.DTS >= audioWait
+	case p.Config() && (p.Kind != media.Audio || len(q.audio) == 0):
+		q.addConfig(p)
 	case p.Kind == media.Video:
+		if p.Role != media.Frame {
+			return false
+		}
 		q.sawVideo = true
 		if p.Key && p.Track == 0 {
 			q.key = p
-			q.keepAudioSince(p.DTS - audioLead)
-			return true
+			if !q.keepAll {
+				q.keepAudioSince(p.DTS - audioLead)
+			}
+			return format.wants(p.Codec) == FLV || q.silent || q.hasAudio()
 		}
-	default:
+	case p.Role == media.Frame || p.Config():
 		q.audio = append(q.audio, p)
+		q.bytes += p.Size()
+		if q.keepAll {
+			return false
+		}
 		if q.sawVideo {
 			q.keepAudioSince(p.DTS - audioLead)
 			return false
 		}
-		return p.DTS-q.audio[0].DTS >= audioAlone
+		return p.DTS-q.audio[0].DTS >= audioAlone || q.bytes > maxPending
 	}
 	return false
 }
 
 func (q *pending) keepAudioSince(since time.Duration) {
-	for len(q.audio) > 0 && q.audio[0].DTS < since {
+	for len(q.audio) > 0 && (q.audio[0].DTS < since || q.bytes > maxPending) {
+		oldest := q.audio[0]
 		q.audio = q.audio[1:]
+		q.bytes -= oldest.Size()
+		if oldest.Config() {
+			q.addConfig(oldest)
+		}
 	}
 }
 
+// addConfig keeps one packet of each kind, role and track, in the order of their
+// arrival.
+func (q *pending) addConfig(p *media.Packet) {
+	q.configs = slices.DeleteFunc(q.configs, func(c *media.Packet) bool {
+		old := sameSlot(c, p)
+		if old {
+			q.bytes -= c.Size()
+		}
+		return old
+	})
+	if q.bytes+p.Size() <= maxPending {
+		q.configs = append(q.configs, p)
+		q.bytes += p.Size()
+	}
+}
+
+// replaceConfig keeps one packet of each kind, role and track.
+func replaceConfig(configs []*media.Packet, p *media.Packet) []*media.Packet {
+	return append(slices.DeleteFunc(configs, func(c *media.Packet) bool { return sameSlot(c, p) }), p)
+}
+
+func sameSlot(a, b *media.Packet) bool {
+	return a.Kind == b.Kind && a.Role == b.Role && a.Track == b.Track
+}
+
+func (q *pending) hasAudio() bool {
+	return len(q.audio) > 0 || slices.ContainsFunc(q.configs, func(p *media.Packet) bool { return p.Kind == media.Audio })
+}
+
 // worthKeeping: the publication ended, and all there is is some audio.
-func (q *pending) worthKeeping() bool { return len(q.audio) > 0 }
+func (q *pending) worthKeeping() bool {
+	return q.key != nil || slices.ContainsFunc(q.audio, func(p *media.Packet) bool { return p.Role == media.Frame })
+}
 
 // take returns everything in the order in which it goes into the file.
 func (q *pending) take() []*media.Packet {
@@ -71,19 +132,9 @@ func (q *pending) take() []*media.Packet {
 	if q.key != nil {
 		packets = append(packets, q.key)
 	}
-	*q = pending{frameRate: q.frameRate}
+	packets = append(packets, q.after...)
+	*q = pending{frameRate: q.frameRate, silent: q.silent}
 	return packets
-}
-
-// replaceConfig keeps one packet of each kind, role and track, in the order of
-// their arrival.
-func replaceConfig(configs []*media.Packet, p *media.Packet) []*media.Packet {
-	for i, c := range configs {
-		if c.Kind == p.Kind && c.Role == p.Role && c.Track == p.Track {
-			return append(append(configs[:i:i], configs[i+1:]...), p)
-		}
-	}
-	return append(configs, p)
 }
 
 // earliest is the time of the first frame: a file's time counts from there.

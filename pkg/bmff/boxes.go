@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"sync"
 	"time"
@@ -21,8 +22,8 @@ type moovTrack struct {
 	timescale    uint32
 	differs      bool  // in-band parameter sets differ from the configuration
 	duration     int64 // ticks of the media
-	first        int64 // ticks from the start of the movie to the first sample's DTS
-	firstCTS     int64
+	first        int64 // ticks from the start of the movie to the first sample's presentation
+	firstCTS     int64 // as ctts has it, and so at least 0
 	presentation int64 // ticks from the first presented sample to the end of the last
 }
 
@@ -31,6 +32,7 @@ type detail struct {
 	number uint32 // track_ID
 	entry  []byte // sample entry box, kept as it is
 	step   int64  // ticks of a sample whose length nothing else tells
+	said   trackSaid
 }
 
 // size returns the picture size in a visual sample entry (BMFF 12.1.3).
@@ -80,6 +82,21 @@ func (w *boxWriter) open(kind string) func() {
 func (w *boxWriter) splice(c tableCounts, t *container.Track) {
 	w.splices = append(w.splices, splice{len(w.buf), c, t})
 	w.spliced += c.size()
+}
+
+// size is how long everything is.
+func (w *boxWriter) size() int64 { return int64(len(w.buf)) + w.spliced }
+
+// writeSealed writes everything out, with its CRC in the last 4 bytes.
+func (w *boxWriter) writeSealed(out io.Writer) error {
+	h := crc32.New(castagnoli())
+	body := *w
+	body.buf = w.buf[:len(w.buf)-4]
+	if err := body.writeTo(io.MultiWriter(out, h)); err != nil {
+		return err
+	}
+	_, err := out.Write(h.Sum(nil))
+	return err
 }
 
 // writeTo writes everything out, the tables as they are made.
@@ -184,6 +201,9 @@ func (w *boxWriter) sampleEntry(t moovTrack) {
 	w.buf = append(w.buf, t.entry...)
 	if name, ok := inBandNames[string(t.entry[4:8])]; ok && t.differs {
 		copy(w.buf[at+4:], name)
+		if i := bytes.Index(w.buf[at:], []byte("hvcC")); i > 0 {
+			setCompleteness(w.buf[at+i+4:], false)
+		}
 	}
 }
 
@@ -191,12 +211,13 @@ func (w *boxWriter) sampleEntry(t moovTrack) {
 // not presented at once (BMFF 8.6.6). Without it, or with media_time 0, FFmpeg
 // shifts or drops frames.
 func (w *boxWriter) edits(t moovTrack) {
-	if t.presentation == 0 || t.first+t.firstCTS == 0 {
+	wait := t.wait()
+	if t.presentation == 0 || wait == 0 && t.firstCTS == 0 {
 		return
 	}
 	defer w.open("edts")()
 	list := &mp4.Elst{FullBox: version1()}
-	if wait := t.toMovie(t.first+t.firstCTS, false); wait > 0 {
+	if wait > 0 {
 		list.Entries = append(list.Entries, mp4.ElstEntry{SegmentDurationV1: uint64(wait), MediaTimeV1: -1, MediaRateInteger: 1})
 	}
 	list.Entries = append(list.Entries, mp4.ElstEntry{SegmentDurationV1: uint64(t.toMovie(t.presentation, true)), MediaTimeV1: t.firstCTS, MediaRateInteger: 1})
@@ -215,12 +236,15 @@ func (t *moovTrack) toMovie(ticks int64, up bool) int64 {
 	return ticks/scale*movieTimescale + (ticks%scale*movieTimescale+add)/scale
 }
 
+// wait is how long the movie waits for the track.
+func (t *moovTrack) wait() int64 { return max(0, t.toMovie(t.first, false)) }
+
 // movieDuration is the track's length in the movie, edits included.
 func (t *moovTrack) movieDuration() int64 {
 	if t.presentation == 0 {
 		return 0
 	}
-	return t.toMovie(t.first+t.firstCTS, false) + t.toMovie(t.presentation, true)
+	return t.wait() + t.toMovie(t.presentation, true)
 }
 
 // appendInit appends the moov that an open file begins with: tracks with empty
@@ -239,7 +263,7 @@ func appendInit(dst []byte, created time.Time, fileID [16]byte, tracks []moovTra
 	}
 	endMvex := w.open("mvex")
 	for _, t := range tracks {
-		w.box(&mp4.Trex{TrackID: t.number, DefaultSampleDescriptionIndex: 1})
+		w.box(&mp4.Trex{TrackID: t.number, DefaultSampleDescriptionIndex: 1, DefaultSampleDuration: uint32(t.step)})
 	}
 	endMvex()
 	w.appendMark(created, fileID)
@@ -250,11 +274,7 @@ func appendInit(dst []byte, created time.Time, fileID [16]byte, tracks []moovTra
 func (w *boxWriter) appendMark(created time.Time, fileID [16]byte) {
 	defer w.open("udta")()
 	payload := append([]byte{0, 0, 0, 0}, fileID[:]...)
-	ms := int64(0)
-	if !created.IsZero() {
-		ms = created.UnixMilli()
-	}
-	w.raw(markType, binary.BigEndian.AppendUint64(payload, uint64(ms)))
+	w.raw(markType, appendWall(payload, created))
 }
 
 // registerEntries makes the sample entries known that go-mp4 lacks. Its table is

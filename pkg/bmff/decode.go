@@ -2,6 +2,7 @@ package bmff
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
@@ -42,11 +43,13 @@ type repeated struct {
 	table table
 	count uint32
 	value uint32
+	total int64 // of the counts so far
 }
 
 func (r *repeated) next() uint32 {
 	for r.count == 0 && r.table.next() {
 		r.count, r.value = r.table.uint32(), r.table.uint32()
+		r.total += int64(r.count)
 	}
 	if r.count > 0 {
 		r.count--
@@ -55,23 +58,21 @@ func (r *repeated) next() uint32 {
 }
 
 // fromTables takes the index from the sample tables of a plain file's moov. It
-// reports false when they contradict each other or the file.
-func (s *scanner) fromTables(h header, moov int64) bool {
-	before := s.index
+// returns how they contradict each other or the file.
+func (s *scanner) fromTables(h header, moov int64) (reason string) {
+	before, header, room := s.index, s.header, s.room
 	s.begin(h)
 	s.index.End = moov
 	for i, t := range h.tracks {
-		if !s.trackTables(s.index.Tracks[i], t.stbl) {
-			s.index = before
-			return false
+		if reason := s.trackTables(i, t); reason != "" {
+			s.index, s.header, s.room = before, header, room
+			return fmt.Sprintf("track %d: %s", i+1, reason)
 		}
-	}
-	for i, t := range h.tracks {
-		if len(t.entry) > boxHeader && isInBand(string(t.entry[4:8])) {
+		if len(t.entry) > boxHeader && isInBand(string(t.entry[4:boxHeader])) {
 			s.index.InBand |= 1 << i
 		}
 	}
-	return true
+	return ""
 }
 
 func isInBand(name string) bool {
@@ -83,43 +84,109 @@ func isInBand(name string) bool {
 	return false
 }
 
-func (s *scanner) trackTables(t *container.Track, stbl []byte) bool {
-	sizes := find(stbl, "stsz")
-	if len(sizes) < 12 {
-		return false
+// trackTables reads the samples of a track (BMFF 8.6.1, 8.7).
+func (s *scanner) trackTables(i int, h *headerTrack) (reason string) {
+	t, samples, ok := s.index.Tracks[i], tableReader{}, false
+	if samples, ok = newTableReader(h.stbl, s.window.size); !ok {
+		return "stsz is missing or cut"
 	}
-	fixed, samples := binary.BigEndian.Uint32(sizes[4:]), int64(binary.BigEndian.Uint32(sizes[8:]))
-	sizes = sizes[12:]
-	if fixed == 0 && samples*4 > int64(len(sizes)) || fixed > 0 && samples*int64(fixed) > s.window.size {
-		return false
+	if s.room -= samples.left; s.room < 0 {
+		return fmt.Sprintf("%d samples: more than the file can have", samples.left)
 	}
-	times := repeated{table: newTable(find(stbl, "stts"), 8)}
-	offsets := repeated{table: newTable(find(stbl, "ctts"), 8)}
-	stss := find(stbl, "stss")
-	keys, allKeys, nextKey := newTable(stss, 4), stss == nil, uint32(0)
-	if keys.next() {
-		nextKey = keys.uint32()
-	}
-	place := newPlaces(stbl)
-	row := container.Row{}
-	for n := int64(1); n <= samples; n++ {
-		row.Size = fixed
-		if fixed == 0 {
-			row.Size = binary.BigEndian.Uint32(sizes[4*(n-1):])
+	s.index.details[i].said.unsigned = samples.unsigned
+	row := container.Row{DTS: s.start[i]}
+	for samples.left > 0 {
+		if !samples.next(&row) {
+			return "stsc and stco have fewer samples than stsz"
 		}
-		var ok bool
-		if row.Offset, ok = place.next(row.Size); !ok || row.End() > s.window.size {
-			return false
-		}
-		row.CTS = int32(offsets.next())
-		row.Key = allKeys || uint32(n) == nextKey
-		if row.Key && keys.next() {
-			nextKey = keys.uint32()
+		if row.Offset < 0 || row.End() > s.window.size {
+			return fmt.Sprintf("sample %d lies outside the file", t.Samples+1)
 		}
 		t.Add(row)
-		row.DTS += int64(times.next())
+		row.DTS += int64(samples.times.next())
+		if row.DTS > maxTicks {
+			return "durations beyond any file"
+		}
 	}
-	return true
+	s.index.details[i].said.disagreement = samples.disagreement()
+	return ""
+}
+
+// tableReader walks the sample tables of a track side by side.
+type tableReader struct {
+	left     int64
+	fixed    uint32 // size of all samples, or 0
+	sizes    []byte
+	times    repeated
+	offsets  repeated
+	keys     table
+	allKeys  bool
+	number   uint32 // of the sample
+	nextKey  uint32
+	place    *places
+	unsigned bool
+}
+
+func newTableReader(stbl []byte, fileSize int64) (tableReader, bool) {
+	sizes := find(stbl, "stsz")
+	if len(sizes) < 12 {
+		return tableReader{}, false
+	}
+	stss, ctts := find(stbl, "stss"), find(stbl, "ctts")
+	r := tableReader{
+		fixed:    binary.BigEndian.Uint32(sizes[4:]),
+		left:     int64(binary.BigEndian.Uint32(sizes[8:])),
+		sizes:    sizes[12:],
+		times:    repeated{table: newTable(find(stbl, "stts"), 8)},
+		offsets:  repeated{table: newTable(ctts, 8)},
+		keys:     newTable(stss, 4),
+		allKeys:  stss == nil,
+		place:    newPlaces(stbl),
+		unsigned: len(ctts) > 0 && ctts[0] == 0,
+	}
+	r.advanceKey()
+	if r.fixed == 0 {
+		return r, r.left*4 <= int64(len(r.sizes))
+	}
+	return r, r.left*int64(r.fixed) <= fileSize
+}
+
+func (r *tableReader) advanceKey() {
+	r.nextKey = 0
+	if r.keys.next() {
+		r.nextKey = r.keys.uint32()
+	}
+}
+
+// next reads the place, the composition offset and the key flag of a sample.
+func (r *tableReader) next(row *container.Row) (ok bool) {
+	if row.Size = r.fixed; r.fixed == 0 {
+		row.Size = binary.BigEndian.Uint32(r.sizes)
+		r.sizes = r.sizes[4:]
+	}
+	r.left--
+	r.number++
+	row.Offset, ok = r.place.next(row.Size)
+	row.CTS = int32(r.offsets.next())
+	row.Key = r.allKeys || r.number == r.nextKey
+	if r.number == r.nextKey {
+		r.advanceKey()
+	}
+	return ok
+}
+
+// disagreement says which table, read to the last sample, does not end there.
+func (r *tableReader) disagreement() string {
+	n := int64(r.number)
+	switch {
+	case r.times.total != n || r.times.table.left > 0:
+		return fmt.Sprintf("stts and stsz disagree: stsz has %d samples", n)
+	case r.offsets.total != 0 && (r.offsets.total != n || r.offsets.table.left > 0):
+		return fmt.Sprintf("ctts and stsz disagree: stsz has %d samples", n)
+	case r.nextKey != 0 || r.keys.left > 0:
+		return fmt.Sprintf("stss is not in order, or goes beyond sample %d", n)
+	}
+	return ""
 }
 
 // places yields the offsets of samples from stsc and stco or co64 (BMFF 8.7.4, 8.7.5).

@@ -16,8 +16,10 @@ type entry struct {
 	config    string // of the box in it
 	box       []byte // payload of that
 	timescale uint32
-	frame     uint32 // ticks of a sample, 0 if they differ
+	frame     uint32 // ticks of a sample
+	counted   bool   // all samples are so long
 	channels  int
+	bits      uint16 // of an audio sample
 	video     codec.Video
 }
 
@@ -43,14 +45,22 @@ func (e *entry) detail(number uint32) detail {
 		const dpi72 = 72 << 16
 		w.box(&mp4.VisualSampleEntry{SampleEntry: sample, Width: uint16(e.video.Width), Height: uint16(e.video.Height),
 			Horizresolution: dpi72, Vertresolution: dpi72, FrameCount: 1, Depth: 0x18, PreDefined3: -1}, config)
-		return detail{number, w.buf, defaultStep}
+		return detail{number: number, entry: w.buf, step: defaultStep}
 	}
-	rate := e.timescale
-	if rate > 0xFFFF {
-		rate = 0 // does not fit; the configuration has it
+	w.box(&mp4.AudioSampleEntry{SampleEntry: sample, ChannelCount: uint16(e.channels), SampleSize: e.bits, SampleRate: entryRate(e.timescale) << 16}, config)
+	return detail{number: number, entry: w.buf, step: int64(e.frame)}
+}
+
+// entryRate is what the 16 bits of an audio sample entry hold of a sample rate: a
+// higher one divided by the least number that divides it evenly, or 0. The
+// configuration has the whole (Encapsulation of FLAC in ISO BMFF, 3.3.1).
+func entryRate(rate uint32) uint32 {
+	for k := uint32(1); k <= 16; k++ {
+		if rate%k == 0 && rate/k <= 0xFFFF {
+			return rate / k
+		}
 	}
-	w.box(&mp4.AudioSampleEntry{SampleEntry: sample, ChannelCount: uint16(e.channels), SampleSize: 16, SampleRate: rate << 16}, config)
-	return detail{number, w.buf, int64(max(1, e.frame))}
+	return 0
 }
 
 func videoEntry(t media.Track) (entry, error) {
@@ -74,7 +84,8 @@ func videoEntry(t media.Track) (entry, error) {
 	e.video, _ = codec.ParseVideo(t.Codec, t.Config)
 	switch t.Codec {
 	case media.H265:
-		e.box = completeArrays(t.Config)
+		e.box = append([]byte(nil), t.Config...)
+		setCompleteness(e.box, true)
 	case media.VVC:
 		e.box = append([]byte{0, 0, 0, 0}, t.Config...) // a FullBox around the record
 	case media.VP8, media.VP9:
@@ -83,32 +94,34 @@ func videoEntry(t media.Track) (entry, error) {
 	return e, nil
 }
 
-// completeArrays sets array_completeness for the parameter sets of an hvcC: hvc1
-// demands it, and encoders leave it out (ISO/IEC 14496-15, 8.4.1.1).
-func completeArrays(hvcc []byte) []byte {
-	const arrays = 22
-	out := append([]byte(nil), hvcc...)
-	if len(out) <= arrays {
-		return out
+// setCompleteness sets or clears array_completeness for the parameter sets of an
+// hvcC, in place: hvc1 demands it, and encoders leave it out; hev1 must not have it
+// where sets stand in the samples (ISO/IEC 14496-15, 8.3.3.1.3, 8.4.1.1).
+func setCompleteness(hvcc []byte, complete bool) {
+	const arrays, bit = 22, 0x80
+	if len(hvcc) <= arrays {
+		return
 	}
 	at := arrays + 1
-	for range out[arrays] {
-		if at+3 > len(out) {
-			break
+	for range hvcc[arrays] {
+		if at+3 > len(hvcc) {
+			return
 		}
-		if t := out[at] & 0x3F; t >= 32 && t <= 34 {
-			out[at] |= 0x80
+		if t := hvcc[at] & 0x3F; t >= 32 && t <= 34 { // VPS, SPS, PPS
+			hvcc[at] &^= bit
+			if complete {
+				hvcc[at] |= bit
+			}
 		}
-		count := int(binary.BigEndian.Uint16(out[at+1:]))
+		count := binary.BigEndian.Uint16(hvcc[at+1:])
 		at += 3
 		for range count {
-			if at+2 > len(out) {
-				return out
+			if at+2 > len(hvcc) {
+				return
 			}
-			at += 2 + int(binary.BigEndian.Uint16(out[at:]))
+			at += 2 + int(binary.BigEndian.Uint16(hvcc[at:]))
 		}
 	}
-	return out
 }
 
 // vpConfig is the payload of vpcC: a FullBox of version 1 around a record of 8
@@ -122,7 +135,10 @@ func vpConfig(config []byte) []byte {
 
 func audioEntry(t media.Track) (entry, error) {
 	a, err := codec.ParseAudio(t.Codec, t.Config)
-	e := entry{timescale: uint32(a.SampleRate), frame: uint32(a.FrameSamples), channels: max(1, a.Channels)}
+	e := entry{timescale: uint32(a.SampleRate), frame: uint32(a.FrameSamples), channels: max(1, a.Channels), bits: 16}
+	if e.counted = e.frame > 0; !e.counted {
+		e.frame = e.timescale / 50
+	}
 	switch t.Codec {
 	case media.AAC:
 		e.name, e.config, e.box = "mp4a", "esds", esds(0x40, t.Config)
@@ -133,9 +149,11 @@ func audioEntry(t media.Track) (entry, error) {
 		}
 	case media.Opus:
 		e.name, e.config, e.box = "Opus", "dOps", opusConfig(t.Config, e.channels)
-		e.frame = 0
 	case media.FLAC:
 		e.name, e.config, e.box = "fLaC", "dfLa", flacConfig(t.Config)
+		if err == nil && e.box != nil {
+			e.bits = flacBits(e.box)
+		}
 	default:
 		return entry{}, fmt.Errorf("mp4: %s audio has no place in our MP4", t.Codec)
 	}
@@ -196,4 +214,10 @@ func flacConfig(config []byte) []byte {
 		config = config[:info]
 	}
 	return append([]byte{0, 0, 0, 0, 0x80, 0, 0, info}, config...)
+}
+
+// flacBits reads the bits of a sample from a dfLa payload (RFC 9639, 8.2).
+func flacBits(dfla []byte) uint16 {
+	const at = 8 + 12 // behind FullBox and block header
+	return (binary.BigEndian.Uint16(dfla[at:])>>4)&0x1F + 1
 }

@@ -2,15 +2,33 @@ package bmff
 
 import (
 	"encoding/binary"
-	"io"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
 // Finalize plans what closes an open file of ours that has a size: cut what
 // follows the last whole fragment, append the moov, wait until it is on the disk,
-// then turn the head into that of a plain file with one write, the commit.
+// then turn the head into that of a plain file with one write, the commit. A file
+// that is closed, not ours, or without one sample needs nothing.
 func Finalize(x *Index, size int64) container.Plan {
+	if !x.Ours || x.State == Closed || x.samples() == 0 {
+		return nil
+	}
+	w := closing(x)
+	var plan container.Plan
+	if size > x.End {
+		plan = append(plan, container.Edit{Op: container.Truncate, Offset: x.End})
+	}
+	return append(plan,
+		container.Edit{Op: container.Write, Offset: x.End, Size: w.size(), Stream: w.writeSealed},
+		container.Edit{Op: container.Truncate, Offset: x.End + w.size()}, // gives back what was reserved
+		container.Edit{Op: container.Sync},
+		container.Edit{Op: container.Write, Offset: 0, Data: closedHead(x.End)},
+		container.Edit{Op: container.Sync})
+}
+
+// closing is the closing moov, but for its sample tables and its CRC.
+func closing(x *Index) *boxWriter {
 	tracks, counts := x.describe()
 	w := &boxWriter{}
 	end := w.open("moov")
@@ -22,26 +40,18 @@ func Finalize(x *Index, size int64) container.Plan {
 	for i, t := range tracks {
 		w.trak(t, x.Created, func() { w.splice(counts[i], x.Tracks[i]) })
 	}
-	w.appendMark(x.Created, x.FileID)
-	w.raw("uuid", commitRecord(x.End))
-	end()
-	length := int64(len(w.buf)) + w.spliced
-
-	var plan container.Plan
-	if size > x.End {
-		plan = append(plan, container.Edit{Op: container.Truncate, Offset: x.End})
+	if x.Ours { // a copy of somebody else's file has nothing to undo
+		w.appendMark(x.Created, x.FileID)
+		w.raw("uuid", commitRecord(x.End))
 	}
-	return append(plan,
-		container.Edit{Op: container.Write, Offset: x.End, Size: length, Stream: func(out io.Writer) error { return w.writeTo(out) }},
-		container.Edit{Op: container.Truncate, Offset: x.End + length}, // gives back what was reserved
-		container.Edit{Op: container.Sync},
-		container.Edit{Op: container.Write, Offset: 0, Data: closedHead(x.End)},
-		container.Edit{Op: container.Sync})
+	end()
+	return w
 }
 
 // commitRecord is the payload of the closing moov's uuid box: what undoes the
-// commit, the old head and the old size.
+// commit, the old head and the old size, and room for the CRC.
 func commitRecord(size int64) []byte {
 	payload := append(append([]byte(nil), uuidCommit[:]...), openHead()...)
-	return binary.BigEndian.AppendUint64(payload, uint64(size))
+	payload = binary.BigEndian.AppendUint64(payload, uint64(size))
+	return append(payload, 0, 0, 0, 0)
 }

@@ -47,18 +47,33 @@ const (
 // Limits.
 const (
 	maxTracks    = 16
-	maxInit      = 1 << 20 // bytes of an init moov
-	maxMoof      = 1 << 20 // bytes of a fragment's header
-	maxRuns      = 1 << 16 // samples of a fragment and track
-	maxDepth     = 8
-	reserveExtra = 64 << 10 // bytes kept on the disk beside the closing moov
-	reserveStep  = 16 << 20 // bytes by which the reserve grows
+	maxInit      = 16 << 20  // bytes of an init moov
+	maxMoof      = 16 << 20  // bytes of a fragment's header
+	maxMoov      = 512 << 20 // bytes of a closing moov: a week of video and audio
+	maxSamples   = 1 << 26   // of a file
+	maxTicks     = 1 << 53   // of a DTS: 3000 years
+	maxRows      = 1 << 20   // samples of a fragment
+	maxFlush     = 1 << 30   // bytes of samples of a fragment
+	reserveExtra = 64 << 10  // bytes kept on the disk beside the closing moov
+	reserveStep  = 16 << 20  // bytes by which the reserve grows
 )
 
 // Our uuid boxes (BMFF 11.1): one in every fragment, one in the closing moov.
 var (
 	uuidFragment = [16]byte{0x72, 0x74, 0x6d, 0x70, 0x74, 0x6f, 0x6f, 0x6c, 0x8f, 0x1c, 0x6b, 0x2e, 0x66, 0x72, 0x61, 0x67}
 	uuidCommit   = [16]byte{0x72, 0x74, 0x6d, 0x70, 0x74, 0x6f, 0x6f, 0x6c, 0x8f, 0x1c, 0x6b, 0x2e, 0x63, 0x6d, 0x69, 0x74}
+)
+
+// Payload of the closing moov's uuid box, its last box, behind the uuid:
+//
+//	0   the first 48 bytes of the open file
+//	48  the size of the open file
+//	56  CRC-32C of the moov up to here
+const (
+	commitOldSize = headSize
+	commitCRC     = headSize + 8
+	commitSize    = headSize + 8 + 4
+	commitBox     = uuidHeader + commitSize
 )
 
 // Payload of the fragment's uuid box, behind the uuid:

@@ -12,13 +12,31 @@ import (
 type run struct {
 	track     int // index
 	video     bool
+	pace      container.Pace
 	step      int64 // ticks that the newest sample is taken to last
 	rows      []container.Row
-	durations []int64 // between the rows; scratch
+	durations []int64 // of the rows; scratch
 	data      [][]byte
 }
 
-// layout is how a run is written: what a row carries.
+// add queues a sample.
+func (r *run) add(row container.Row, data []byte) {
+	r.rows = append(r.rows, row)
+	r.data = append(r.data, data)
+	r.pace.Add(row.DTS)
+	if step := r.pace.Step(); step > 0 {
+		r.step = step
+	}
+}
+
+// done forgets the samples.
+func (r *run) done() {
+	clear(r.data) // the bodies are somebody else's to free
+	r.rows, r.data = r.rows[:0], r.data[:0]
+}
+
+// flags tells what a row of the trun carries. The durations are left out where all
+// are the default.
 func (r *run) flags() uint32 {
 	flags := uint32(trunDataOffset | trunSizes)
 	if r.video {
@@ -28,15 +46,12 @@ func (r *run) flags() uint32 {
 	for i := 1; i < len(r.rows); i++ {
 		r.durations = append(r.durations, r.rows[i].DTS-r.rows[i-1].DTS)
 	}
-	if n := len(r.durations); n > 0 {
-		r.step = r.durations[n-1]
-	}
-	r.durations = append(r.durations, r.step)
 	for _, d := range r.durations {
 		if d != r.step {
 			flags |= trunDurations
 		}
 	}
+	r.durations = append(r.durations, r.step)
 	return flags
 }
 
@@ -88,9 +103,6 @@ func appendFragment(dst []byte, offset int64, sequence uint32, m mark, runs []*r
 	return dst
 }
 
-// castagnoli is the CRC-32C table, which the processor computes in hardware.
-func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
-
 func appendTraf(dst []byte, r *run) (out []byte, dataOffset int) {
 	traf := len(dst)
 	flags := r.flags()
@@ -140,10 +152,19 @@ func (m mark) append(dst []byte) []byte {
 	dst = append(dst, 0, 0)
 	dst = binary.BigEndian.AppendUint16(dst, m.inBand)
 	dst = append(dst, m.fileID[:]...)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(m.wall.UnixMilli()))
+	dst = appendWall(dst, m.wall)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(m.synced))
 	dst = append(dst, 0, 0, 0, 0) // CRC
 	return endBox(dst, at)
+}
+
+// appendWall appends milliseconds since 1970, or 0 for no time.
+func appendWall(dst []byte, t time.Time) []byte {
+	ms := int64(0)
+	if !t.IsZero() {
+		ms = max(0, t.UnixMilli())
+	}
+	return binary.BigEndian.AppendUint64(dst, uint64(ms))
 }
 
 // appendBox begins a box whose size endBox fills in.

@@ -2,176 +2,109 @@ package bmff
 
 import (
 	"bytes"
-	"math/rand"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-// memory is a file that remembers the state after every write.
-type memory struct {
-	b      []byte
-	states []int // sizes after appends; media is never overwritten
+// laws are the recorded runs that the laws are tested on.
+var laws = map[string][]media.Track{
+	"video":     {testVideo},
+	"both":      testTracks,
+	"audio":     {testAAC441},
+	"two audio": {testVideo, testAAC441, testOpus},
 }
 
-func (m *memory) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(m.b).ReadAt(p, off) }
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	if need := off + int64(len(p)); need > int64(len(m.b)) {
-		m.b = append(m.b, make([]byte, need-int64(len(m.b)))...)
+// quick thins what -short and the race detector would take long for.
+func stride() int64 {
+	if testing.Short() {
+		return 17
 	}
-	copy(m.b[off:], p)
-	m.states = append(m.states, len(m.b))
-	return len(p), nil
-}
-func (m *memory) Truncate(size int64) error {
-	if size < int64(len(m.b)) {
-		m.b = m.b[:size]
-	} else {
-		m.b = append(m.b, make([]byte, size-int64(len(m.b)))...)
-	}
-	return nil
-}
-func (m *memory) Sync() error { return nil }
-
-var testTracks = []media.Track{
-	{Kind: media.Video, Codec: media.H265, Config: testHVCC},
-	{Kind: media.Audio, Codec: media.AAC, Config: []byte{0x11, 0x90}},
-}
-
-// testHVCC is an hvcC without parameter sets.
-var testHVCC = append([]byte{1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 93, 0xF0, 0, 0xFC, 0xFD, 0xF8, 0xF8, 0, 0, 0x0F}, 0)
-
-// record writes a stream and returns the file before and after it is closed, and
-// the index after each fragment.
-func record(t *testing.T, tracks []media.Track, frames int, seed int64) (open, closed []byte, ends []int64, w *Writer) {
-	t.Helper()
-	random := rand.New(rand.NewSource(seed))
-	m := &memory{}
-	w, err := NewWriter(m, Options{Tracks: tracks, Created: time.UnixMilli(1700000000123), FileID: [16]byte{1, 2, 3}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	audio := time.Duration(0)
-	for i := range frames {
-		at := time.Duration(i*1000/30) * time.Millisecond
-		for len(tracks) > 1 && audio <= at {
-			write(t, w, media.Sample{Kind: media.Audio, Codec: media.AAC, DTS: audio.Truncate(time.Millisecond) + 5*time.Millisecond, Data: payload(random, 50)})
-			audio += 1024 * time.Second / 48000
-		}
-		key := i%10 == 0
-		write(t, w, media.Sample{Kind: media.Video, Codec: media.H265, DTS: at, CTS: time.Duration(random.Intn(3)*33) * time.Millisecond, Key: key, Data: payload(random, 300)})
-		if random.Intn(3) > 0 {
-			if err := w.Flush(); err != nil {
-				t.Fatal(err)
-			}
-			ends = append(ends, w.Written())
-		}
-		if random.Intn(10) == 0 {
-			w.Synced(w.Written())
-		}
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if n := w.Written(); len(ends) == 0 || ends[len(ends)-1] != n {
-		ends = append(ends, n)
-	}
-	open = slices.Clone(m.b)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return open, m.b, ends, w
-}
-
-func write(t *testing.T, w *Writer, s media.Sample) {
-	t.Helper()
-	if err := w.Write(s); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func payload(r *rand.Rand, n int) []byte {
-	b := make([]byte, 4+r.Intn(n))
-	r.Read(b)
-	return b
-}
-
-func rows(t *container.Track) []container.Row { return slices.Collect(t.Rows()) }
-
-// prefix fails unless an index has the first samples of another, whole fragments
-// only, up to an end.
-func prefix(t *testing.T, got, want *Index, end int64) {
-	t.Helper()
-	if got.End != end {
-		t.Fatalf("End is %d, want %d", got.End, end)
-	}
-	for i, w := range want.Tracks {
-		var all []container.Row
-		for _, r := range rows(w) {
-			if r.End() <= end {
-				all = append(all, r)
-			}
-		}
-		if g := rows(got.Tracks[i]); !slices.Equal(g, all) {
-			t.Fatalf("track %d: %d rows, want %d, or they differ", i, len(g), len(all))
-		}
-	}
+	return 1
 }
 
 // Cut at any byte, an open file has the samples of its whole fragments, and can
 // be finished; finishing it twice, or after a crash in the middle, ends the same.
 func TestCutAnywhere(t *testing.T) {
-	for name, tracks := range map[string][]media.Track{"video": testTracks[:1], "both": testTracks} {
+	for name, tracks := range laws {
 		t.Run(name, func(t *testing.T) {
-			open, closed, ends, w := record(t, tracks, 40, 7)
-			for size := int64(len(open)); size >= ends[0]; size-- {
-				end := ends[0]
-				for _, e := range ends {
-					if e <= size {
-						end = e
-					}
+			t.Parallel()
+			r := record(t, tracks, 28, 7)
+			for size := int64(len(r.open)); size >= r.ends[0]; size -= stride() {
+				end := r.end(size)
+				x, findings := scan(t, r.open[:size])
+				want := []string{"M04"}
+				if size != end {
+					want = append(want, "M20")
 				}
-				x, state, findings, err := Scan(bytes.NewReader(open[:size]), size)
-				if err != nil || state != Open {
-					t.Fatalf("cut at %d: state %d, %v, %v", size, state, findings, err)
+				if x.State != Open || !slices.Equal(codes(findings), want) {
+					t.Fatalf("cut at %d: %v, %v", size, x.State, findings)
 				}
-				prefix(t, x, &w.index, end)
-				if torn := size != end; torn != (len(findings) == 1) {
-					t.Fatalf("cut at %d: findings %v", size, findings)
-				}
-				if size%97 == 0 || size == int64(len(open)) {
-					finishes(t, open[:size], x)
-				}
+				prefix(t, x, r.index, end)
 			}
-			m := &memory{b: slices.Clone(open)}
-			x, _, _, _ := Scan(m, int64(len(open)))
-			if err := Finalize(x, int64(len(open))).Apply(m); err != nil {
+			x, _ := scan(t, r.open)
+			m := &memory{b: slices.Clone(r.open)}
+			if err := Finalize(x, int64(len(r.open))).Apply(m); err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(m.b, closed) {
+			if !bytes.Equal(m.b, r.closed) {
 				t.Fatal("a file that is finished differs from one that was closed")
 			}
 		})
 	}
 }
 
+// Before its first whole fragment a file holds nothing, and is ours from the first
+// byte on.
+func TestCutBeforeTheFirstSample(t *testing.T) {
+	r := record(t, testTracks, 5, 3)
+	for size := range r.ends[0] {
+		x, findings := scan(t, r.open[:size])
+		if x.State != Empty || x.Ours != (size > 0) || len(findings) == 0 || findings[0].Code != "M01" {
+			t.Fatalf("cut at %d: %v, ours %v, %v", size, x.State, x.Ours, findings)
+		}
+		if plan := Finalize(x, size); plan != nil {
+			t.Fatalf("cut at %d: plan %v", size, plan)
+		}
+	}
+}
+
+// What was recorded, at every write and at some cuts, is finished to the same bytes
+// whatever edit of the plan a crash follows.
+func TestCrashWhileFinishing(t *testing.T) {
+	for name, tracks := range laws {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := record(t, tracks, 12, 11)
+			for _, end := range r.ends {
+				for _, size := range []int64{end, end + 60} {
+					if size <= int64(len(r.open)) {
+						finishes(t, r.open[:size])
+					}
+				}
+			}
+		})
+	}
+}
+
 // finishes fails unless every way of finishing a file ends in the same bytes.
-func finishes(t *testing.T, open []byte, x *Index) {
+func finishes(t *testing.T, open []byte) {
 	t.Helper()
+	x, _ := scan(t, open)
 	plan := Finalize(x, int64(len(open)))
 	whole := &memory{b: slices.Clone(open)}
 	if err := plan.Apply(whole); err != nil {
 		t.Fatal(err)
 	}
-	y, state, findings, err := Scan(whole, int64(len(whole.b)))
-	if err != nil || state != Closed || len(findings) > 0 {
-		t.Fatalf("finished: state %d, %v, %v", state, findings, err)
+	y, findings := scan(t, whole.b)
+	if y.State != Closed || len(findings) > 0 || Finalize(y, int64(len(whole.b))) != nil {
+		t.Fatalf("finished: %v, %v", y.State, findings)
 	}
+	clean(t, y, whole)
 	for i := range x.Tracks {
-		if !slices.Equal(stripFirst(rows(y.Tracks[i])), stripFirst(rows(x.Tracks[i]))) {
+		if !slices.Equal(rows(y.Tracks[i]), rows(x.Tracks[i])) {
 			t.Fatalf("track %d of the closing moov differs from the fragments", i)
 		}
 	}
@@ -180,52 +113,129 @@ func finishes(t *testing.T, open []byte, x *Index) {
 		if err := plan[:cut].Apply(m); err != nil {
 			t.Fatal(err)
 		}
-		size := int64(len(m.b))
-		z, state, _, err := Scan(m, size)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if state != Closed {
-			if err := Finalize(z, size).Apply(m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if !bytes.Equal(m.b, whole.b) {
-			t.Fatalf("after a crash behind %d edits the file ends differently", cut)
-		}
+		refinish(t, m, whole.b, cut)
+		torn(t, m, plan[cut], whole.b)
 	}
 }
 
-// stripFirst makes times count from the first row, as tables do.
-func stripFirst(all []container.Row) []container.Row {
-	for i := len(all) - 1; i >= 0; i-- {
-		all[i].DTS -= all[0].DTS
+// refinish finishes what a crash left behind some edits.
+func refinish(t *testing.T, m *memory, want []byte, cut int) {
+	t.Helper()
+	m = &memory{b: slices.Clone(m.b)}
+	z, _ := scan(t, m.b)
+	if err := Finalize(z, int64(len(m.b))).Apply(m); err != nil {
+		t.Fatal(err)
 	}
-	return all
+	if !bytes.Equal(m.b, want) {
+		t.Fatalf("after a crash behind %d edits (%v) the file ends differently", cut, z.State)
+	}
+}
+
+// torn tears an edit that appends.
+func torn(t *testing.T, m *memory, e container.Edit, want []byte) {
+	t.Helper()
+	if e.Op != container.Write || e.Offset == 0 {
+		return
+	}
+	all := &memory{b: slices.Clone(m.b)}
+	if err := (container.Plan{e}).Apply(all); err != nil {
+		t.Fatal(err)
+	}
+	for part := int64(1); part < e.Size; part += e.Size / 7 {
+		refinish(t, &memory{b: all.b[:e.Offset+part]}, want, -1)
+	}
+}
+
+// clean fails if a check finds more than notes.
+func clean(t *testing.T, x *Index, m *memory) {
+	t.Helper()
+	findings, err := Check(x, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Severity > container.Note {
+			t.Fatalf("%s %s at %d: %s", f.Code, f.Severity, f.Offset, f.Text)
+		}
+	}
 }
 
 // A closed file that is cut anywhere behind its first fragment is rebuilt from
 // the fragments inside its mdat.
 func TestClosedFileIsRebuilt(t *testing.T) {
-	_, closed, ends, w := record(t, testTracks, 40, 9)
-	last := ends[len(ends)-1]
-	for size := int64(len(closed)) - 1; size >= ends[0]; size-- {
-		end := ends[0]
-		for _, e := range ends {
-			if e <= size {
-				end = e
-			}
+	r := record(t, testTracks, 28, 9)
+	last := r.ends[len(r.ends)-1]
+	for size := int64(len(r.closed)) - 1; size >= r.ends[0]; size -= stride() {
+		end := r.end(size)
+		x, findings := scan(t, r.closed[:size])
+		want := []string{"M06"}
+		if size < last && size != end {
+			want = append(want, "M20")
 		}
-		x, state, findings, err := Scan(bytes.NewReader(closed[:size]), size)
-		if err != nil || state != Broken || len(findings) == 0 {
-			t.Fatalf("cut at %d: state %d, %v, %v", size, state, findings, err)
+		if x.State != Broken || !slices.Equal(codes(findings), want) {
+			t.Fatalf("cut at %d: %v, %v", size, x.State, findings)
 		}
-		prefix(t, x, &w.index, end)
+		prefix(t, x, r.index, end)
 		if size == last {
-			m := &memory{b: slices.Clone(closed[:size])}
-			if err := Finalize(x, size).Apply(m); err != nil || !bytes.Equal(m.b, closed) {
-				t.Fatalf("a closed file without its moov is not restored: %v", err)
-			}
+			restores(t, x, r.closed[:size], r.closed)
 		}
 	}
+}
+
+func restores(t *testing.T, x *Index, have, want []byte) {
+	t.Helper()
+	m := &memory{b: slices.Clone(have)}
+	if err := Finalize(x, int64(len(have))).Apply(m); err != nil || !bytes.Equal(m.b, want) {
+		t.Fatalf("not restored: %v", err)
+	}
+}
+
+// Whatever of the closing moov or of the head is zeroed, the file is restored.
+func TestClosedFileWithZeros(t *testing.T) {
+	r := record(t, testTracks, 40, 10)
+	moov := r.ends[len(r.ends)-1]
+	for _, length := range []int64{1, 8, 64, 512, 1 << 20} {
+		for at := moov; at < int64(len(r.closed)); at += max(7, length/3) {
+			b := slices.Clone(r.closed)
+			part := b[at:min(at+length, int64(len(b)))]
+			if bytes.Count(part, []byte{0}) == len(part) {
+				continue
+			}
+			clear(part)
+			x, findings := scan(t, b)
+			if x.State != Broken || !slices.Equal(codes(findings), []string{"M06"}) {
+				t.Fatalf("%d zeros at %d: %v, %v", length, at-moov, x.State, findings)
+			}
+			restores(t, x, b, r.closed)
+		}
+	}
+	for _, head := range [][2]int{{0, 4}, {4, 8}, {0, 32}, {32, 48}, {0, 48}, {40, 48}} {
+		b := slices.Clone(r.closed)
+		clear(b[head[0]:head[1]])
+		x, _ := scan(t, b)
+		if x.State != Broken {
+			t.Fatalf("head zeroed at %v: %v", head, x.State)
+		}
+		restores(t, x, b, r.closed)
+	}
+}
+
+// The commit record undoes the commit.
+func TestCommitCanBeUndone(t *testing.T) {
+	r := record(t, testTracks, 10, 12)
+	record := r.closed[len(r.closed)-commitSize:]
+	m := &memory{b: slices.Clone(r.closed)}
+	copy(m.b, record[:headSize])
+	size := 0
+	for _, b := range record[commitOldSize : commitOldSize+8] {
+		size = size<<8 | int(b)
+	}
+	if !bytes.Equal(m.b[:size], r.open) {
+		t.Fatal("the old head and the old size do not make the open file")
+	}
+	x, findings := scan(t, m.b)
+	if x.State != Committing || findings[0].Code != "M05" {
+		t.Fatalf("with the old head alone: %v, %v", x.State, findings)
+	}
+	restores(t, x, m.b, r.closed)
 }

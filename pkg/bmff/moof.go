@@ -8,30 +8,52 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
-// fragment is a moof that was read.
+// fragment is a moof that was read. It is used again for another one.
 type fragment struct {
 	offset   int64 // of the moof
-	end      int64 // of the last box that belongs to it
-	data     int64 // offset of the mdat's payload; 0 until it is known
+	moof     int64 // its size
+	data     int64 // offset of the mdat's payload
+	end      int64 // of the mdat
 	sequence uint32
+	rows     int // samples in all
 	runs     []fragmentRun
 	mark     mark
 	marked   bool
 	crc      uint32
-	crcAt    int // in the moof, where the CRC stands
+	crcAt    int64 // offset of the CRC
 }
 
-// fragmentRun is the samples of a track in a fragment.
+// fragmentRun is the samples of one trun.
 type fragmentRun struct {
 	track int
 	rows  []container.Row
+	next  int64 // DTS of what follows
 }
 
-// parseMoof reads a whole moof box, header included. The sample offsets are those
-// in the file. next tells where a track without tfdt goes on.
-func (h *header) parseMoof(b []byte, offset int64, next func(track int) int64) (*fragment, string) {
-	f := &fragment{offset: offset}
+// addRun returns a run that has the memory of an earlier one.
+func (f *fragment) addRun(track int) *fragmentRun {
+	if n := len(f.runs); n < cap(f.runs) {
+		f.runs = f.runs[:n+1]
+	} else {
+		f.runs = append(f.runs, fragmentRun{})
+	}
+	r := &f.runs[len(f.runs)-1]
+	r.track, r.rows = track, r.rows[:0]
+	return r
+}
+
+// reset empties a fragment but keeps its memory.
+func (f *fragment) reset(offset int64) { *f = fragment{offset: offset, runs: f.runs[:0]} }
+
+// parseMoof reads a whole moof box, header included, of at most so many samples.
+// Their offsets are those in the file. next has the DTS at which each track goes
+// on, for a traf that does not tell.
+func (h *header) parseMoof(f *fragment, b []byte, offset, samples int64, next []int64) (reason string) {
+	f.reset(offset)
+	f.moof = int64(len(b))
+	samples = min(samples, maxRows)
 	at := boxHeader
+	base := offset
 	for c := range children(b[boxHeader:]) {
 		switch c.kind {
 		case "mfhd":
@@ -39,21 +61,24 @@ func (h *header) parseMoof(b []byte, offset int64, next func(track int) int64) (
 			r.full()
 			f.sequence = r.uint32()
 		case "traf":
-			if reason := h.parseTraf(f, c.body, next); reason != "" {
-				return nil, reason
+			t := trafReader{header: h, fragment: f, room: samples, next: next, base: base, offset: base}
+			if reason := t.read(c.body); reason != "" {
+				return reason
 			}
+			base = t.offset // of the next traf, if nothing else is said (BMFF 8.8.7.1)
 		case "uuid":
-			f.parseMark(c.body, at)
+			f.parseMark(c.body, offset+int64(at))
 		}
 		at += len(c.all)
 	}
 	if at != len(b) {
-		return nil, "a box in the moof is malformed"
+		return "a box in the moof is malformed"
 	}
-	return f, ""
+	return ""
 }
 
-func (f *fragment) parseMark(b []byte, at int) {
+// parseMark reads our box, which stands at an offset of the file.
+func (f *fragment) parseMark(b []byte, at int64) {
 	if len(b) < 16+markSize || [16]byte(b[:16]) != uuidFragment {
 		return
 	}
@@ -61,126 +86,179 @@ func (f *fragment) parseMark(b []byte, at int) {
 	f.marked = true
 	f.mark.inBand = binary.BigEndian.Uint16(m[markInBand:])
 	copy(f.mark.fileID[:], m[markFileID:])
-	f.mark.wall = time.UnixMilli(int64(binary.BigEndian.Uint64(m[markWall:])))
+	f.mark.wall = parseWall(m[markWall:])
 	f.mark.synced = int64(binary.BigEndian.Uint64(m[markSynced:]))
 	f.crc = binary.BigEndian.Uint32(m[markCRC:])
 	f.crcAt = at + uuidHeader + markCRC
 }
 
-// checksum is what the fragment's CRC should be.
-func (f *fragment) checksum(moof, data []byte) uint32 {
-	t := castagnoli()
-	sum := crc32.Update(0, t, moof[:f.crcAt])
-	sum = crc32.Update(sum, t, []byte{0, 0, 0, 0})
-	sum = crc32.Update(sum, t, moof[f.crcAt+4:])
-	return crc32.Update(sum, t, data)
+// parseWall reads milliseconds since 1970; 0, or what no calendar has, is no time.
+func parseWall(b []byte) time.Time {
+	const year9999 = 253402300799
+	if ms := binary.BigEndian.Uint64(b); ms > 0 && ms/1000 < year9999 {
+		return time.UnixMilli(int64(ms)).UTC()
+	}
+	return time.Time{}
 }
 
-// parseTraf reads the samples of a track (BMFF 8.8.7, 8.8.8, 8.8.12).
-func (h *header) parseTraf(f *fragment, b []byte, next func(track int) int64) string {
-	var t *headerTrack
-	var d sampleDefaults
-	index, base := 0, f.offset
-	dts, known := int64(0), false
-	offset := int64(-1) // where the next sample without a data offset lies
+// tiled reports whether the samples fill the mdat from its first byte to its last,
+// one behind the other, as in every fragment of ours.
+func (f *fragment) tiled() bool {
+	at := f.data
+	for i := range f.runs {
+		for _, row := range f.runs[i].rows {
+			if row.Offset != at {
+				return false
+			}
+			at = row.End()
+		}
+	}
+	return at == f.end
+}
+
+// trafReader reads one traf (BMFF 8.8.6).
+type trafReader struct {
+	header   *header
+	fragment *fragment
+	room     int64 // samples that the fragment may have
+	next     []int64
+
+	track    int
+	found    bool // a tfhd has named the track
+	defaults sampleDefaults
+	base     int64 // what data offsets count from
+	offset   int64 // of the next sample
+	dts      int64
+	timed    bool // dts is known
+}
+
+func (t *trafReader) read(b []byte) (reason string) {
 	for c := range children(b) {
 		r := reader{b: c.body}
-		version, flags := r.full()
 		switch c.kind {
 		case "tfhd":
-			number := r.uint32()
-			for i, candidate := range h.tracks {
-				if candidate.number == number {
-					index, t = i, candidate
-				}
-			}
-			if t == nil {
-				return "a traf of a track that the moov does not have"
-			}
-			d = t.trex
-			if flags&tfhdBaseOffset != 0 {
-				base = int64(r.uint64())
-			}
-			if flags&tfhdDescription != 0 {
-				r.uint32()
-			}
-			for _, v := range []struct {
-				flag uint32
-				to   *uint32
-			}{{tfhdDefaultDuration, &d.duration}, {tfhdDefaultSize, &d.size}, {tfhdDefaultFlags, &d.flags}} {
-				if flags&v.flag != 0 {
-					*v.to = r.uint32()
-				}
-			}
+			reason = t.tfhd(&r)
 		case "tfdt":
-			dts, known = int64(r.versioned(version)), true
+			version, _ := r.full()
+			t.dts, t.timed = int64(r.versioned(version)), true
 		case "trun":
-			if t == nil {
-				return "a trun before its tfhd"
-			}
-			if !known {
-				dts, known = next(index), true
-			}
-			if offset < 0 {
-				offset = base
-			}
-			rows, reason := parseTrun(&r, version, flags, d, base, &offset, &dts)
-			if reason != "" {
-				return reason
-			}
-			f.runs = append(f.runs, fragmentRun{index, rows})
+			reason = t.trun(&r)
 		}
 		if r.cut {
-			return c.kind + " is cut"
+			reason = c.kind + " is cut"
+		}
+		if reason != "" {
+			return reason
 		}
 	}
 	return ""
 }
 
-func parseTrun(r *reader, version byte, flags uint32, d sampleDefaults, base int64, offset, dts *int64) ([]container.Row, string) {
-	count := int(r.uint32())
-	if flags&trunDataOffset != 0 {
-		*offset = base + int64(int32(r.uint32()))
+// tfhd reads which track it is, and what its samples have in common (BMFF 8.8.7).
+func (t *trafReader) tfhd(r *reader) (reason string) {
+	_, flags := r.full()
+	number := r.uint32()
+	t.found = false
+	for i, candidate := range t.header.tracks {
+		if candidate.number == number {
+			t.track, t.found = i, true
+		}
 	}
-	first := d.flags
+	if !t.found {
+		return "a traf of a track that the moov does not have"
+	}
+	t.defaults = t.header.tracks[t.track].trex
+	switch {
+	case flags&tfhdBaseOffset != 0:
+		t.base = int64(r.uint64())
+	case flags&tfhdBaseIsMoof != 0:
+		t.base = t.fragment.offset
+	}
+	t.offset = t.base
+	if flags&tfhdDescription != 0 {
+		r.uint32()
+	}
+	if flags&tfhdDefaultDuration != 0 {
+		t.defaults.duration = r.uint32()
+	}
+	if flags&tfhdDefaultSize != 0 {
+		t.defaults.size = r.uint32()
+	}
+	if flags&tfhdDefaultFlags != 0 {
+		t.defaults.flags = r.uint32()
+	}
+	return ""
+}
+
+// trun reads samples (BMFF 8.8.8).
+func (t *trafReader) trun(r *reader) (reason string) {
+	if !t.found {
+		return "a trun before its tfhd"
+	}
+	if !t.timed {
+		t.dts, t.timed = t.next[t.track], true
+	}
+	_, flags := r.full()
+	count := int64(r.uint32())
+	if flags&trunDataOffset != 0 {
+		t.offset = t.base + int64(int32(r.uint32()))
+	}
+	first := t.defaults.flags
 	if flags&trunFirstFlags != 0 {
 		first = r.uint32()
 	}
-	width := 0
-	for _, flag := range []uint32{trunDurations, trunSizes, trunFlags, trunCTS} {
-		if flags&flag != 0 {
+	width := int64(0)
+	for bit := uint32(trunDurations); bit <= trunCTS; bit <<= 1 {
+		if flags&bit != 0 {
 			width += 4
 		}
 	}
-	if r.cut || count > maxRuns || count*width > len(r.b) {
-		return nil, "trun is cut, or has more samples than it may"
+	f := t.fragment
+	switch {
+	case r.cut || count*width > int64(len(r.b)):
+		return "trun is cut"
+	case count > t.room-int64(f.rows):
+		return "more samples than the file can have"
+	case flags&trunSizes == 0 && t.defaults.size == 0 && count > 0:
+		return "samples without a size"
 	}
-	rows := make([]container.Row, 0, count)
+	f.rows += int(count)
+	run := f.addRun(t.track)
 	for i := range count {
-		row := container.Row{Offset: *offset, Size: d.size, DTS: *dts}
-		duration, sample := d.duration, d.flags
+		sample := t.defaults.flags
 		if i == 0 {
 			sample = first
 		}
-		if flags&trunDurations != 0 {
-			duration = r.uint32()
-		}
-		if flags&trunSizes != 0 {
-			row.Size = r.uint32()
-		}
-		if flags&trunFlags != 0 {
-			sample = r.uint32()
-		}
-		if flags&trunCTS != 0 {
-			row.CTS = int32(r.uint32())
-		}
-		row.Key = sample&nonSyncBit == 0
-		*offset += int64(row.Size)
-		*dts += int64(duration)
-		rows = append(rows, row)
+		run.rows = append(run.rows, t.row(r, flags, sample))
 	}
-	if *offset < 0 || *dts < 0 {
-		return nil, "trun with sizes or durations beyond any file"
+	if run.next = t.dts; t.offset < 0 || t.dts < 0 || t.dts > maxTicks {
+		return "sizes or durations beyond any file"
 	}
-	return rows, ""
+	return ""
 }
+
+// row reads one sample, and moves on to the next.
+func (t *trafReader) row(r *reader, flags, sample uint32) container.Row {
+	row := container.Row{Offset: t.offset, Size: t.defaults.size, DTS: t.dts}
+	duration := t.defaults.duration
+	if flags&trunDurations != 0 {
+		duration = r.uint32()
+	}
+	if flags&trunSizes != 0 {
+		row.Size = r.uint32()
+	}
+	if flags&trunFlags != 0 {
+		sample = r.uint32()
+	}
+	if flags&trunCTS != 0 {
+		row.CTS = int32(r.uint32())
+	}
+	row.Key = sample&nonSyncBit == 0
+	t.offset += int64(row.Size)
+	t.dts += int64(duration)
+	return row
+}
+
+// castagnoli is the CRC-32C table, which the processor computes in hardware. The
+// library makes it once.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }

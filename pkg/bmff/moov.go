@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -17,6 +18,7 @@ type header struct {
 	ours       bool
 	fileID     [16]byte
 	created    time.Time
+	said       said
 }
 
 // headerTrack is a track of a moov, with the defaults of its fragments.
@@ -24,7 +26,7 @@ type headerTrack struct {
 	container.Track
 	detail
 	trex sampleDefaults
-	stbl []byte
+	stbl []byte // until the samples are read
 }
 
 type sampleDefaults struct{ duration, size, flags uint32 }
@@ -35,11 +37,7 @@ func parseMoov(b []byte) (header, error) {
 	for c := range children(b) {
 		switch c.kind {
 		case "mvhd":
-			r := reader{b: c.body}
-			version, _ := r.full()
-			if at := r.versioned(version); at > epoch1904 && !r.cut {
-				h.created = time.Unix(int64(at)-epoch1904, 0).UTC()
-			}
+			h.parseMvhd(c.body)
 		case "trak":
 			if len(h.tracks) == maxTracks {
 				return h, fmt.Errorf("more than %d tracks", maxTracks)
@@ -59,6 +57,11 @@ func parseMoov(b []byte) (header, error) {
 	if len(h.tracks) == 0 {
 		return h, errors.New("no tracks")
 	}
+	for i, t := range h.tracks {
+		if h.track(t.number) != t {
+			return h, fmt.Errorf("track %d: its track_ID %d is taken", i+1, t.number)
+		}
+	}
 	return h, nil
 }
 
@@ -68,8 +71,23 @@ func (h *header) parseMark(b []byte) {
 	}
 	h.ours = true
 	copy(h.fileID[:], b[4:])
-	if ms := binary.BigEndian.Uint64(b[20:]); ms > 0 {
-		h.created = time.UnixMilli(int64(ms)).UTC()
+	if at := parseWall(b[20:]); !at.IsZero() {
+		h.created = at
+	}
+}
+
+func (h *header) parseMvhd(b []byte) {
+	r := reader{b: b}
+	version, _ := r.full()
+	created := r.versioned(version)
+	r.versioned(version)
+	h.said = said{r.uint32(), r.versioned(version)}
+	if r.cut {
+		h.said = said{}
+	}
+	const year9999 = 253402300799 + epoch1904
+	if created > epoch1904 && created < year9999 {
+		h.created = time.Unix(int64(created)-epoch1904, 0).UTC()
 	}
 }
 
@@ -84,7 +102,7 @@ func (h *header) parseTrex(mvex []byte) {
 		r.uint32() // sample description
 		d := sampleDefaults{r.uint32(), r.uint32(), r.uint32()}
 		if t := h.track(number); t != nil && !r.cut {
-			t.trex, t.step = d, max(1, int64(d.duration))
+			t.trex, t.step = d, int64(d.duration)
 		}
 	}
 }
@@ -105,14 +123,18 @@ func parseTrak(b []byte) (*headerTrack, error) {
 	r.versioned(version)
 	r.versioned(version)
 	t.number = r.uint32()
+	r.uint32() // reserved
+	t.said.movieDuration = r.versioned(version)
 	m := reader{b: find(b, "mdia", "mdhd")}
 	version, _ = m.full()
 	m.versioned(version)
 	m.versioned(version)
 	t.Timescale = m.uint32()
+	t.said.mediaDuration = m.versioned(version)
 	if r.cut || m.cut || t.Timescale == 0 {
 		return nil, errors.New("tkhd or mdhd is missing, cut, or has timescale 0")
 	}
+	t.said.edits = parseEdits(find(b, "edts", "elst"))
 	t.stbl = find(b, "mdia", "minf", "stbl")
 	if h := find(b, "mdia", "hdlr"); len(h) >= 12 {
 		switch string(h[8:12]) {
@@ -128,98 +150,62 @@ func parseTrak(b []byte) (*headerTrack, error) {
 	}
 	for c := range children(stsd[8:]) {
 		t.describe(c)
-		break
+		return t, nil
 	}
-	return t, nil
+	return nil, errors.New("stsd is empty")
 }
 
-// Sizes of a sample entry before the boxes in it (BMFF 12.1.3, 12.2.3).
-const (
-	visualEntry = 78
-	audioEntry0 = 28
-)
+// edits is an edit list as far as it counts here: how long the movie waits for the
+// track, and the media time it begins with then (BMFF 8.6.6).
+type edits struct {
+	wait  uint64 // ticks of the movie
+	media int64
+	total uint64 // ticks of the movie, of all edits
+	count int
+}
 
-// describe reads a sample entry back into a codec and its configuration, as the
-// publisher sent it.
-func (t *headerTrack) describe(c child) {
-	t.entry = append([]byte(nil), c.all...)
-	visual := map[string]struct {
-		codec  media.Codec
-		config string
-		skip   int // bytes of FullBox that the publisher's form does not have
-	}{
-		"avc1": {media.H264, "avcC", 0}, "avc3": {media.H264, "avcC", 0},
-		"hvc1": {media.H265, "hvcC", 0}, "hev1": {media.H265, "hvcC", 0},
-		"vvc1": {media.VVC, "vvcC", 4}, "vvi1": {media.VVC, "vvcC", 4},
-		"av01": {media.AV1, "av1C", 0}, "vp08": {media.VP8, "vpcC", 4}, "vp09": {media.VP9, "vpcC", 4},
-	}
-	if v, ok := visual[c.kind]; ok && len(c.body) >= visualEntry {
-		t.Codec = v.codec
-		if config := find(c.body[visualEntry:], v.config); len(config) >= v.skip {
-			t.Config = config[v.skip:]
+func parseEdits(b []byte) (e edits) {
+	r := reader{b: b}
+	version, _ := r.full()
+	count, begun := r.uint32(), false
+	for range count {
+		duration := r.versioned(version)
+		media := int64(r.versioned(version))
+		if version == 0 {
+			media = int64(int32(media))
 		}
-		return
-	}
-	if len(c.body) < audioEntry0 {
-		return
-	}
-	boxes := c.body[audioEntry0:]
-	switch c.kind {
-	case "mp4a":
-		t.Codec, t.Config = parseESDS(find(boxes, "esds"))
-	case "Opus":
-		t.Codec, t.Config = media.Opus, opusHead(find(boxes, "dOps"))
-	case "fLaC":
-		t.Codec = media.FLAC
-		if b := find(boxes, "dfLa"); len(b) > 4 {
-			t.Config = b[4:]
+		r.uint32() // rate
+		if r.cut {
+			return e
 		}
-	case "ac-3":
-		t.Codec = media.AC3
-	case "ec-3":
-		t.Codec = media.EAC3
-	}
-}
-
-// parseESDS finds object type and decoder data in an esds box.
-func parseESDS(b []byte) (media.Codec, []byte) {
-	if len(b) < 4 {
-		return media.AAC, nil
-	}
-	es := descriptor(b[4:], 0x03)
-	if len(es) < 3 {
-		return media.AAC, nil
-	}
-	decoder := descriptor(es[3:], 0x04)
-	if len(decoder) < 13 {
-		return media.AAC, nil
-	}
-	if decoder[0] == 0x6B || decoder[0] == 0x69 {
-		return media.MP3, nil
-	}
-	return media.AAC, descriptor(decoder[13:], 0x05)
-}
-
-// descriptor returns the body of a descriptor that begins with a tag.
-func descriptor(b []byte, tag byte) []byte {
-	if len(b) == 0 || b[0] != tag {
-		return nil
-	}
-	size := 0
-	for i := 1; i < len(b) && i <= 4; i++ {
-		size = size<<7 | int(b[i]&0x7F)
-		if b[i]&0x80 == 0 {
-			return b[i+1 : min(len(b), i+1+size)]
+		e.count++
+		e.total += duration
+		switch {
+		case begun:
+		case media == -1:
+			e.wait += duration
+		default:
+			e.media, begun = media, true
 		}
 	}
-	return nil
+	return e
 }
 
-// opusHead turns dOps back into an OpusHead.
-func opusHead(b []byte) []byte {
-	if len(b) < 11 {
-		return nil
+// start is the DTS of the first sample in the movie, in ticks of the track.
+func (e edits) start(movie, track uint32) int64 {
+	if movie == 0 || e.wait > maxTicks/uint64(track) || e.media > maxTicks || e.media < -1 {
+		return 0
 	}
-	out := append([]byte("OpusHead"), 1, b[1], b[3], b[2], b[7], b[6], b[5], b[4], b[9], b[8], b[10])
-	return append(out, b[11:]...)
+	return int64((e.wait*uint64(track)+uint64(movie)/2)/uint64(movie)) - max(0, e.media)
+}
+
+// sealed reports whether a whole moov box ends with our commit record, and has the
+// CRC that it tells.
+func sealed(moov []byte) bool {
+	at := len(moov) - commitBox
+	if at < boxHeader || string(moov[at+4:at+boxHeader]) != "uuid" || [16]byte(moov[at+boxHeader:]) != uuidCommit {
+		return false
+	}
+	end := len(moov) - 4
+	return binary.BigEndian.Uint32(moov[end:]) == crc32.Checksum(moov[:end], castagnoli())
 }

@@ -17,6 +17,7 @@ type tableCounts struct {
 	composed         bool
 	chunks, chunkRun int // entries of co64 or stco, and of stsc
 	large            bool
+	shift            int64 // added to all composition offsets
 	presented        int64 // latest end of a presented sample, in ticks
 	step             int64 // duration of the last sample
 }
@@ -30,10 +31,11 @@ type chunk struct {
 // count measures a track in one pass.
 func count(t *container.Track, step int64) tableCounts {
 	c := tableCounts{samples: t.Samples, keys: t.Keys, step: step}
+	c.shift = max(0, -int64(t.First.CTS)) // no edit can begin before the media does
 	for range durations(t, step) {
 		c.timeRuns++
 	}
-	for v := range compositions(t) {
+	for v := range compositions(t, c.shift) {
 		c.compositionRuns++
 		c.composed = c.composed || v.value != 0
 	}
@@ -89,7 +91,7 @@ func durations(t *container.Track, step int64) iter.Seq[runLength] {
 		first := true
 		var before int64
 		for r := range t.Rows() {
-			if !first && !yield(r.DTS-before) {
+			if !first && !yield(min(max(0, r.DTS-before), math.MaxInt32)) {
 				return
 			}
 			first, before = false, r.DTS
@@ -100,10 +102,10 @@ func durations(t *container.Track, step int64) iter.Seq[runLength] {
 	})
 }
 
-func compositions(t *container.Track) iter.Seq[runLength] {
+func compositions(t *container.Track, shift int64) iter.Seq[runLength] {
 	return runs(func(yield func(int64) bool) {
 		for r := range t.Rows() {
-			if !yield(int64(r.CTS)) {
+			if !yield(int64(r.CTS) + shift) {
 				return
 			}
 		}
@@ -155,48 +157,52 @@ func (c *tableCounts) size() int64 {
 // tableWriter writes big-endian words and keeps the first error.
 type tableWriter struct {
 	w   io.Writer
-	buf [8]byte
+	buf []byte
 	err error
 }
 
-func (w *tableWriter) bytes(b []byte) {
+// tableBuffer is how much is written at once, in bytes.
+const tableBuffer = 16 << 10
+
+func (w *tableWriter) flush() {
 	if w.err == nil {
-		_, w.err = w.w.Write(b)
+		_, w.err = w.w.Write(w.buf)
 	}
+	w.buf = w.buf[:0]
 }
 
-func (w *tableWriter) uint32(values ...uint32) {
-	for _, v := range values {
-		binary.BigEndian.PutUint32(w.buf[:], v)
-		w.bytes(w.buf[:4])
+func (w *tableWriter) uint32(v uint32) {
+	if len(w.buf)+4 > cap(w.buf) {
+		w.flush()
 	}
+	w.buf = binary.BigEndian.AppendUint32(w.buf, v)
 }
 
 // table begins a full box with its entry count.
-func (w *tableWriter) table(kind string, version byte, entrySize, entries, extra int) {
-	w.uint32(uint32(fullHeader + 4 + extra + entrySize*entries))
-	w.bytes([]byte(kind))
-	w.bytes([]byte{version, 0, 0, 0})
+func (w *tableWriter) table(kind string, version byte, entrySize, entries int) {
+	w.uint32(uint32(fullHeader + 4 + entrySize*entries))
+	w.uint32(binary.BigEndian.Uint32([]byte(kind)))
+	w.uint32(uint32(version) << 24)
+	w.uint32(uint32(entries))
 }
 
 // write writes the tables of a track (BMFF 8.6.1, 8.7).
 func (c *tableCounts) write(out io.Writer, t *container.Track) error {
-	w := &tableWriter{w: out}
-	w.table("stts", 0, 8, c.timeRuns, 0)
-	w.uint32(uint32(c.timeRuns))
+	w := &tableWriter{w: out, buf: make([]byte, 0, tableBuffer)}
+	w.table("stts", 0, 8, c.timeRuns)
 	for r := range durations(t, c.step) {
-		w.uint32(r.count, uint32(r.value))
+		w.uint32(r.count)
+		w.uint32(uint32(r.value))
 	}
 	if c.composed {
-		w.table("ctts", 1, 8, c.compositionRuns, 0) // version 1: offsets may be negative
-		w.uint32(uint32(c.compositionRuns))
-		for r := range compositions(t) {
-			w.uint32(r.count, uint32(r.value))
+		w.table("ctts", 1, 8, c.compositionRuns) // version 1: offsets may be negative
+		for r := range compositions(t, c.shift) {
+			w.uint32(r.count)
+			w.uint32(uint32(r.value))
 		}
 	}
 	if c.keys < c.samples {
-		w.table("stss", 0, 4, c.keys, 0)
-		w.uint32(uint32(c.keys))
+		w.table("stss", 0, 4, c.keys)
 		number := uint32(0)
 		for r := range t.Rows() {
 			if number++; r.Key {
@@ -204,35 +210,41 @@ func (c *tableCounts) write(out io.Writer, t *container.Track) error {
 			}
 		}
 	}
-	w.table("stsc", 0, 12, c.chunkRun, 0)
-	w.uint32(uint32(c.chunkRun))
-	number, last := uint32(0), uint32(0)
-	for ch := range chunks(t) {
-		if number++; ch.samples != last {
-			w.uint32(number, ch.samples, 1)
-			last = ch.samples
-		}
-	}
-	w.table("stsz", 0, 4, c.samples, 4)
-	w.uint32(0, uint32(c.samples))
-	for r := range t.Rows() {
-		w.uint32(r.Size)
-	}
-	c.writeOffsets(w, t)
+	c.writePlaces(w, t)
+	w.flush()
 	return w.err
 }
 
-func (c *tableCounts) writeOffsets(w *tableWriter, t *container.Track) {
-	kind, width := "stco", 4
-	if c.large {
-		kind, width = "co64", 8
-	}
-	w.table(kind, 0, width, c.chunks, 0)
-	w.uint32(uint32(c.chunks))
+// writePlaces writes where the samples are: stsc, stsz and stco or co64.
+func (c *tableCounts) writePlaces(w *tableWriter, t *container.Track) {
+	w.table("stsc", 0, 12, c.chunkRun)
+	number, last := uint32(0), uint32(0)
 	for ch := range chunks(t) {
-		if c.large {
-			w.uint32(uint32(ch.offset >> 32))
+		if number++; ch.samples != last {
+			w.uint32(number)
+			w.uint32(ch.samples)
+			w.uint32(1) // sample description
+			last = ch.samples
 		}
+	}
+	w.uint32(uint32(fullHeader + 8 + 4*c.samples))
+	w.uint32(binary.BigEndian.Uint32([]byte("stsz")))
+	w.uint32(0) // version and flags
+	w.uint32(0) // the sizes differ
+	w.uint32(uint32(c.samples))
+	for r := range t.Rows() {
+		w.uint32(r.Size)
+	}
+	if !c.large {
+		w.table("stco", 0, 4, c.chunks)
+		for ch := range chunks(t) {
+			w.uint32(uint32(ch.offset))
+		}
+		return
+	}
+	w.table("co64", 0, 8, c.chunks)
+	for ch := range chunks(t) {
+		w.uint32(uint32(ch.offset >> 32))
 		w.uint32(uint32(ch.offset))
 	}
 }

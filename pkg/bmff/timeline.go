@@ -1,6 +1,9 @@
 package bmff
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // timeline turns times in milliseconds into ticks of a track. RTMP's times jitter
 // by a millisecond: audio frames of one length are counted instead, and only a
@@ -9,32 +12,50 @@ type timeline struct {
 	scale   int64
 	frame   int64 // ticks of an audio frame; 0: times count
 	next    int64
+	base    int64 // ticks that were taken off a clock that leapt
 	started bool
 }
 
-const maxDrift = 50 * time.Millisecond
+const (
+	maxDrift = 50 * time.Millisecond
+	// maxLeap is how far a clock may leap: no pause of a publisher is that long, and
+	// its ticks fit into the 32 bits of a duration in stts and trun.
+	maxLeap = 3 * time.Hour
+)
 
+// toTicks rounds to the nearest tick, halves away from 0.
 func toTicks(t time.Duration, scale int64) int64 {
+	if t < 0 {
+		return -toTicks(-t, scale)
+	}
 	seconds, rest := int64(t/time.Second), int64(t%time.Second)
 	return seconds*scale + (rest*scale+int64(time.Second)/2)/int64(time.Second)
 }
 
-// at returns the ticks for a sample. They rise by at least 1.
+// at returns the ticks for a sample. They begin at 0 at the earliest and rise by
+// at least 1.
 func (t *timeline) at(dts time.Duration) int64 {
-	ticks := toTicks(dts, t.scale)
+	ticks := max(0, toTicks(dts, t.scale)-t.base)
 	if t.started {
-		drift := ticks - t.next
-		limit := max(2*t.frame, toTicks(maxDrift, t.scale))
-		switch {
-		case t.frame > 0 && drift >= -limit && drift <= limit:
-			ticks = t.next
-		case t.frame > 0:
-			ticks = max(ticks, t.next-t.frame+1)
-		default:
-			ticks = max(ticks, t.next)
-		}
+		ticks = t.after(ticks)
 	}
 	t.started = true
 	t.next = ticks + max(1, t.frame)
 	return ticks
+}
+
+// after places a sample behind the one before it.
+func (t *timeline) after(ticks int64) int64 {
+	drift := ticks - t.next
+	limit := max(2*t.frame, toTicks(maxDrift, t.scale))
+	switch {
+	case drift > min(toTicks(maxLeap, t.scale), math.MaxInt32/2):
+		t.base += drift
+		return t.next
+	case t.frame > 0 && drift >= -limit && drift <= limit:
+		return t.next
+	case t.frame > 0:
+		return max(ticks, t.next-t.frame+1)
+	}
+	return max(ticks, t.next)
 }

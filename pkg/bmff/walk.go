@@ -28,7 +28,7 @@ func parseBox(b []byte, offset, end int64) (box, error) {
 	if len(b) < boxHeader {
 		return box{}, boxError(offset, fmt.Sprintf("header cut: have %d bytes, want %d", len(b), boxHeader))
 	}
-	x := box{kind: string(b[4:8]), offset: offset, header: boxHeader, size: int64(binary.BigEndian.Uint32(b))}
+	x := box{kind: kindOf(b[4:8]), offset: offset, header: boxHeader, size: int64(binary.BigEndian.Uint32(b))}
 	switch x.size {
 	case 0:
 		x.size = end - offset
@@ -49,6 +49,29 @@ func parseBox(b []byte, offset, end int64) (box, error) {
 		return x, boxError(offset, fmt.Sprintf("%q of %d bytes, but only %d are left", x.kind, x.size, end-offset))
 	}
 	return x, nil
+}
+
+// kindOf is string(b), without an allocation for the boxes of a fragment.
+func kindOf(b []byte) string {
+	switch string(b) {
+	case "moof":
+		return "moof"
+	case "mfhd":
+		return "mfhd"
+	case "traf":
+		return "traf"
+	case "tfhd":
+		return "tfhd"
+	case "tfdt":
+		return "tfdt"
+	case "trun":
+		return "trun"
+	case "uuid":
+		return "uuid"
+	case "mdat":
+		return "mdat"
+	}
+	return string(b)
 }
 
 func boxError(offset int64, reason string) error {
@@ -93,16 +116,28 @@ func find(b []byte, path ...string) []byte {
 	return b
 }
 
-// window reads a file forward in steps that usually hold a whole fragment header.
+// window reads a file forward, in steps as long as the headers of the fragments
+// before: one read a fragment, and next to no media.
 type window struct {
 	r      io.ReaderAt
 	size   int64
 	offset int64
 	buf    []byte
+	step   int64
 	err    error // of the file, not of its format
 }
 
-const windowSize = 4 << 10
+const (
+	minWindow = 64
+	maxWindow = 4 << 10
+)
+
+// expect learns from a read how much the next ones are likely to need: as much, and
+// slowly less.
+func (w *window) expect(n int64) {
+	const slowly = 16
+	w.step = min(max(n, w.step-(w.step-n)/slowly, minWindow), maxWindow)
+}
 
 // at returns n bytes at an offset, or those that are left.
 func (w *window) at(offset, n int64) []byte {
@@ -111,19 +146,42 @@ func (w *window) at(offset, n int64) []byte {
 		return nil
 	}
 	if offset < w.offset || offset+n > w.offset+int64(len(w.buf)) {
-		want := min(max(n, windowSize), w.size-offset)
+		want := min(max(n, w.step), w.size-offset)
 		if int64(cap(w.buf)) < want {
 			w.buf = make([]byte, want)
 		}
 		w.buf = w.buf[:want]
 		got, err := w.r.ReadAt(w.buf, offset)
-		if err != nil && err != io.EOF && w.err == nil {
-			w.err = fmt.Errorf("mp4: read %d bytes at %d: %w", want, offset, err)
+		if err != nil && err != io.EOF {
+			w.fail(offset, want, err)
 		}
 		w.buf, w.offset = w.buf[:got], offset
 	}
 	have := w.buf[offset-w.offset:]
 	return have[:min(n, int64(len(have)))]
+}
+
+func (w *window) fail(offset, n int64, err error) {
+	if w.err == nil {
+		w.err = fmt.Errorf("mp4: read %d bytes at %d: %w", n, offset, err)
+	}
+}
+
+// whole reads a box of a kind into memory of its own, header included.
+func (w *window) whole(offset int64, kind string, limit int64) (b box, all []byte, ok bool) {
+	b, err := w.box(offset, w.size)
+	if err != nil || b.kind != kind || b.size > limit {
+		return b, nil, false
+	}
+	all = make([]byte, b.size)
+	n, err := w.r.ReadAt(all, offset)
+	if int64(n) < b.size {
+		if err != io.EOF {
+			w.fail(offset, b.size, err)
+		}
+		return b, nil, false
+	}
+	return b, all, true
 }
 
 // box reads a box header.

@@ -12,16 +12,6 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-// ErrNoRoom says that the disk cannot hold another fragment and the closing moov.
-// The file can still be closed.
-var ErrNoRoom = errors.New("no room on the disk for another fragment and the end of the file")
-
-// Reserver is a File that can keep room for what will be written.
-type Reserver interface {
-	// Reserve sees to it that the file can grow up to an offset.
-	Reserve(end int64) error
-}
-
 // Options describe a new file.
 type Options struct {
 	Tracks  []media.Track
@@ -40,19 +30,22 @@ type Writer struct {
 	lines    []timeline
 	entries  []entry
 	buf      []byte
-	offset   int64 // where buf goes
-	buffered int   // bytes of samples that wait
-	reserved int64
+	offset   atomic.Int64 // where buf goes
+	waiting  int          // samples that wait
+	buffered int          // bytes of them
+	reserve  reserve
 	synced   atomic.Int64
+	err      error // of a flush; the file can only be closed then
 }
 
 // NewWriter begins a file with its tracks. Nothing is written before the first
 // Flush. The error says which track cannot be in the file.
 func NewWriter(f container.File, o Options) (*Writer, error) {
 	if len(o.Tracks) == 0 || len(o.Tracks) > maxTracks {
-		return nil, fmt.Errorf("bmff: a file of %d tracks, want 1 to %d", len(o.Tracks), maxTracks)
+		return nil, fmt.Errorf("mp4: a file of %d tracks, want 1 to %d", len(o.Tracks), maxTracks)
 	}
 	w := &Writer{file: f, options: o}
+	w.index.State, w.index.Ours = Empty, true
 	w.index.Created, w.index.FileID = o.Created, o.FileID
 	if o.FileID == [16]byte{} {
 		rand.Read(w.index.FileID[:]) // never fails (Go 1.24)
@@ -62,12 +55,18 @@ func NewWriter(f container.File, o Options) (*Writer, error) {
 		if err != nil {
 			return nil, err
 		}
+		d := e.detail(uint32(i + 1))
+		line := timeline{scale: int64(e.timescale)}
+		if e.counted {
+			line.frame = int64(e.frame)
+		}
 		w.entries = append(w.entries, e)
-		w.index.details = append(w.index.details, e.detail(uint32(i+1)))
+		w.index.details = append(w.index.details, d)
 		w.index.Tracks = append(w.index.Tracks, &container.Track{Track: t, Timescale: e.timescale})
-		w.lines = append(w.lines, timeline{scale: int64(e.timescale), frame: int64(e.frame)})
-		w.runs = append(w.runs, &run{track: i, video: t.Kind == media.Video, step: w.index.details[i].step})
+		w.lines = append(w.lines, line)
+		w.runs = append(w.runs, &run{track: i, video: t.Kind == media.Video, step: d.step})
 	}
+	w.reserve = newReserve(f, &w.index)
 	return w, nil
 }
 
@@ -82,53 +81,59 @@ func (w *Writer) track(s media.Sample) int {
 }
 
 // Write adds a sample. Its times count from the start of the file. The data must
-// not change before the next Flush.
+// not change before the next Flush. A sample without data is none.
 func (w *Writer) Write(s media.Sample) error {
 	i := w.track(s)
-	if i < 0 {
-		return fmt.Errorf("bmff: the file has no %s %s track %d", s.Codec, s.Kind, s.Track)
+	switch {
+	case i < 0:
+		return fmt.Errorf("mp4: the file has no %s %s track %d", s.Codec, s.Kind, s.Track)
+	case len(s.Data) == 0:
+		return nil
+	case w.buffered+len(s.Data) > maxFlush || w.waiting == maxRows:
+		return fmt.Errorf("mp4: more than %d samples or %d bytes wait to be flushed", maxRows, maxFlush)
 	}
-	r, e := w.runs[i], w.entries[i]
-	if s.Key && s.Kind == media.Video && codec.DiffersInBand(s.Codec, w.options.Tracks[i].Config, s.Data, e.video.NALULength) {
-		w.index.InBand |= 1 << i
+	e := &w.entries[i]
+	if bit := uint16(1) << i; w.index.InBand&bit == 0 && codec.DiffersInBand(s.Codec, w.options.Tracks[i].Config, s.Data, e.video.NALULength) {
+		w.index.InBand |= bit
 	}
-	r.rows = append(r.rows, container.Row{
+	w.runs[i].add(container.Row{
 		Size: uint32(len(s.Data)),
 		DTS:  w.lines[i].at(s.DTS),
 		CTS:  int32(toTicks(s.CTS, int64(e.timescale))),
 		Key:  s.Key || s.Kind == media.Audio,
-	})
-	r.data = append(r.data, s.Data)
+	}, s.Data)
 	w.buffered += len(s.Data)
+	w.waiting++
 	return nil
 }
 
 // Buffered tells how many bytes wait for Flush.
 func (w *Writer) Buffered() int { return w.buffered }
 
-// Flush writes what was added as one fragment.
+// Flush writes what was added as one fragment, the first one with the head of the
+// file in front. After an error nothing more is written; Close still closes the
+// file.
 func (w *Writer) Flush() error {
-	if w.buffered == 0 {
-		return nil
+	if w.waiting == 0 || w.err != nil {
+		return w.err
 	}
+	offset := w.offset.Load()
 	w.buf = w.buf[:0]
-	if w.offset == 0 {
+	if offset == 0 {
 		w.buf = w.head(w.buf)
 	}
 	m := mark{inBand: w.index.InBand, fileID: w.index.FileID, synced: w.synced.Load()}
 	if w.options.Now != nil {
 		m.wall = w.options.Now()
 	}
-	at := w.offset + int64(len(w.buf))
-	head := len(w.buf)
-	fragment := appendFragment(w.buf[head:], at, uint32(w.index.Fragments+1), m, w.runs)
-	w.buf = append(w.buf[:head], fragment...)
-	end := w.offset + int64(len(w.buf))
-	if err := w.reserve(end); err != nil {
-		return err
+	at := offset + int64(len(w.buf))
+	w.buf = appendFragment(w.buf, at, uint32(w.index.Fragments+1), m, w.runs)
+	end := offset + int64(len(w.buf))
+	if w.err = w.reserve.keep(end, &w.index, w.runs); w.err != nil {
+		return w.err
 	}
-	if _, err := w.file.WriteAt(w.buf, w.offset); err != nil {
-		return err
+	if _, w.err = w.file.WriteAt(w.buf, offset); w.err != nil {
+		return w.err
 	}
 	w.commit(end)
 	return nil
@@ -136,17 +141,16 @@ func (w *Writer) Flush() error {
 
 // commit takes note of a fragment that was written.
 func (w *Writer) commit(end int64) {
-	w.offset = end
-	w.index.End = end
+	w.offset.Store(end)
+	w.index.State, w.index.End = Open, end
 	w.index.Fragments++
 	for _, r := range w.runs {
 		for _, row := range r.rows {
 			w.index.Tracks[r.track].Add(row)
 		}
-		clear(r.data) // the bodies are somebody else's to free
-		r.rows, r.data = r.rows[:0], r.data[:0]
+		r.done()
 	}
-	w.buffered = 0
+	w.buffered, w.waiting = 0, 0
 }
 
 // head appends what precedes the first fragment.
@@ -158,63 +162,28 @@ func (w *Writer) head(dst []byte) []byte {
 	return appendInit(append(dst, openHead()...), w.index.Created, w.index.FileID, tracks)
 }
 
-// reserve keeps room for the file up to its end, the closing moov as of now, and
-// some more. Where the system cannot reserve, nothing is promised.
-func (w *Writer) reserve(end int64) error {
-	r, ok := w.file.(Reserver)
-	if !ok {
-		return nil
-	}
-	need := end + w.moovBound() + reserveExtra
-	if need <= w.reserved {
-		return nil
-	}
-	for step := int64(reserveStep); ; step /= 2 {
-		if step < reserveExtra {
-			step = 0
-		}
-		err := r.Reserve(need + step)
-		switch {
-		case err == nil:
-			w.reserved = need + step
-			return nil
-		case errors.Is(err, errors.ErrUnsupported):
-			w.reserved = 1 << 62
-			return nil
-		case step == 0:
-			return fmt.Errorf("%w: %w", ErrNoRoom, err)
-		}
-	}
-}
-
-// moovBound is at least as much as the closing moov takes.
-func (w *Writer) moovBound() int64 {
-	const perSample = 8 + 8 + 4 + 4 + 12 + 8 // stts, ctts, stss, stsz, stsc, co64
-	total := int64(len(w.buf)) + maxInitEstimate
-	for i, t := range w.index.Tracks {
-		total += int64(t.Samples+len(w.runs[i].rows)) * perSample
-	}
-	return total
-}
-
-// maxInitEstimate is more than the boxes of 16 tracks without tables, with
-// configurations of ordinary size, take.
-const maxInitEstimate = 64 << 10
-
 // Index tells what was written so far.
 func (w *Writer) Index() *Index { return &w.index }
 
-// Written tells how many bytes the file has.
-func (w *Writer) Written() int64 { return w.offset }
+// Written tells how many bytes the file has. It may be called from another
+// goroutine: what it returns before a sync of the file is synced after it.
+func (w *Writer) Written() int64 { return w.offset.Load() }
 
 // Synced tells the writer that everything before an offset is on the disk. It may
 // be called from another goroutine.
-func (w *Writer) Synced(offset int64) { w.synced.Store(offset) }
+func (w *Writer) Synced(offset int64) { w.synced.Store(min(offset, w.offset.Load())) }
 
-// Close flushes and closes the file: after the commit it is a plain MP4.
+// Close flushes and closes the file: after the commit it is a plain MP4. Where a
+// flush failed, what was written before it is closed. The directory is the
+// caller's to sync. A file without a sample stays as it is.
 func (w *Writer) Close() error {
-	if err := w.Flush(); err != nil {
-		return err
+	var flushed error
+	if w.err == nil {
+		flushed = w.Flush()
 	}
-	return Finalize(&w.index, w.offset).Apply(w.file)
+	err := Finalize(&w.index, w.Written()).Apply(w.file)
+	if err == nil && w.index.State == Open {
+		w.index.State, w.waiting = Closed, 0
+	}
+	return errors.Join(flushed, err)
 }

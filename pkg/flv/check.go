@@ -39,13 +39,14 @@ func readClaims(r io.ReaderAt, size int64) claims {
 		return claims{}
 	}
 	s := claims{end: tags.offset}
+	layout := tag.Offset == headerSize && tags.offset == headSize // Finalize overwrites just that
 	values, _ := amf.Parse(tag.Body) // what can be read counts
 	for _, v := range values {
 		if v == metadataName {
 			s.present = true
 		}
 		encoder, _ := amf.Get(v, "encoder")
-		s.ours = s.ours || encoder == metadataEncoder && len(tag.Body) == scriptSize
+		s.ours = s.ours || encoder == metadataEncoder && layout
 		number := func(key string, to *float64) {
 			if value, ok := amf.Get(v, key); ok {
 				*to, _ = amf.Number(value)

@@ -2,6 +2,7 @@ package flv
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"time"
 
@@ -23,8 +24,12 @@ func Copy(dst container.File, src io.ReaderAt, size int64) error {
 	base := x.begin()
 	for {
 		tag, err := tags.Next()
-		if err != nil {
+		var broken *container.FormatError
+		if err == io.EOF || errors.As(err, &broken) {
 			break // Scan has said what it is
+		}
+		if err != nil {
+			return err
 		}
 		if tag.Type != TagAudio && tag.Type != TagVideo || len(tag.Body) == 0 {
 			continue

@@ -129,6 +129,10 @@ func formatError(structure string, at int64, reason string) error {
 	return &container.FormatError{Format: "flv", Structure: structure, Offset: at, Reason: reason}
 }
 
+// Unreadable is the code of a finding that the file could not be read any further:
+// what it holds there is not known, so that nothing must be cut.
+const Unreadable = "C09"
+
 // Scan rebuilds the index of a file from its tags, up to the first one that is
 // not whole; a finding says what is wrong there.
 func Scan(r io.ReaderAt, size int64) (Index, []container.Finding) {
@@ -151,8 +155,12 @@ func (x *Index) walk(tags *Reader) []container.Finding {
 		}
 		if err != nil {
 			code := "F05"
-			if errors.Is(err, ErrTorn) {
+			var broken *container.FormatError
+			switch {
+			case errors.Is(err, ErrTorn):
 				code = "F04"
+			case !errors.As(err, &broken):
+				code = Unreadable
 			}
 			return []container.Finding{{Code: code, Severity: container.Error, Offset: x.End, End: tags.size, Text: err.Error()}}
 		}

@@ -46,6 +46,17 @@ func FrameRate(body []byte) float64 {
 	return frameRate(values)
 }
 
+// AnnouncesAudio reports whether a publisher's metadata names an audio codec.
+func AnnouncesAudio(body []byte) bool {
+	values, _ := amf.Parse(body)
+	for _, v := range values {
+		if _, ok := amf.Get(v, "audiocodecid"); ok {
+			return true
+		}
+	}
+	return false
+}
+
 func frameRate(values []any) float64 {
 	for _, v := range values {
 		if rate, ok := amf.Get(v, "framerate"); ok {

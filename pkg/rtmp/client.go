@@ -3,6 +3,7 @@ package rtmp
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"strings"
@@ -17,9 +18,14 @@ type Address struct {
 	Key  string // the last path element and the query
 }
 
-// ParseAddress reads rtmp://host[:port]/app[/instance]/key[?query].
+// ParseAddress reads rtmp://host[:port]/app[/instance]/key[?query]. Escapes stay
+// as they are, as they do in what other clients send.
 func ParseAddress(s string) (Address, error) {
-	u, err := url.Parse(s)
+	rest, _, _ := strings.Cut(s, "#")
+	rest, query, _ := strings.Cut(rest, "?")
+	scheme, rest, _ := strings.Cut(rest, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	u, err := url.Parse(scheme + "://" + host)
 	if err != nil {
 		return Address{}, fmt.Errorf("rtmp: address: %w", err)
 	}
@@ -30,14 +36,14 @@ func ParseAddress(s string) (Address, error) {
 	if u.Port() == "" {
 		a.Host = net.JoinHostPort(u.Hostname(), "1935")
 	}
-	path := strings.Trim(u.Path, "/")
+	path = strings.Trim(path, "/")
 	if i := strings.LastIndex(path, "/"); i >= 0 {
 		a.App, a.Key = path[:i], path[i+1:]
 	} else {
 		a.App = path
 	}
-	if u.RawQuery != "" {
-		a.Key += "?" + u.RawQuery
+	if query != "" {
+		a.Key += "?" + query
 	}
 	return a, nil
 }
@@ -111,7 +117,7 @@ func (c *Client) open(extra ...Command) error {
 		return err
 	}
 	id, ok := amf.Number(result.Arg(0))
-	if !ok || id < 1 {
+	if !ok || id < 1 || id > math.MaxUint32 {
 		return fmt.Errorf("rtmp: createStream returned %v, want a stream id", result.Arg(0))
 	}
 	c.StreamID = uint32(id)
@@ -132,18 +138,21 @@ func (c *Client) await(transaction float64) (Command, error) {
 
 // request sends a command on the message stream and reads until the server
 // reports the code or an error.
-func (c *Client) request(cmd Command, code string) error {
-	if err := c.WriteMessages(cmd.Message(c.StreamID)); err != nil {
+func (c *Client) request(call Command, code string) error {
+	if err := c.WriteMessages(call.Message(c.StreamID)); err != nil {
 		return err
 	}
 	_, err := c.readCommand(func(cmd Command) bool {
 		got, _ := amf.Get(cmd.Arg(0), "code")
-		return cmd.Name == "onStatus" && got == code
+		return cmd.Name == "onStatus" && got == code ||
+			cmd.Name == "_error" && cmd.Transaction == call.Transaction
 	})
 	return err
 }
 
-// readCommand reads until a command is wanted. A refusal ends it.
+// readCommand reads until a command is wanted. A wanted _error is a refusal, and
+// so is any status of level error. Servers may refuse the calls that need no
+// answer.
 func (c *Client) readCommand(wanted func(Command) bool) (Command, error) {
 	for {
 		m, err := c.ReadMessage()
@@ -157,23 +166,23 @@ func (c *Client) readCommand(wanted func(Command) bool) (Command, error) {
 		if err != nil {
 			return Command{}, err
 		}
-		if err := refusal(cmd); err != nil {
-			return Command{}, err
-		}
-		if wanted(cmd) {
+		level, _ := amf.Get(cmd.Arg(0), "level")
+		switch ok := wanted(cmd); {
+		case ok && cmd.Name == "_error", cmd.Name == "onStatus" && level == LevelError:
+			return Command{}, refusal(cmd)
+		case ok:
 			return cmd, nil
 		}
 	}
 }
 
-// refusal turns a status of level error, or an _error to a call that needs an
-// answer, into an error. Servers may refuse the optional calls.
+// refusal is the error for a status or _error.
 func refusal(cmd Command) error {
-	level, _ := amf.Get(cmd.Arg(0), "level")
-	if level != LevelError {
-		return nil
+	text := cmd.Name
+	for _, key := range []string{"code", "description"} {
+		if v, ok := amf.Get(cmd.Arg(0), key); ok {
+			text += fmt.Sprintf(": %v", v)
+		}
 	}
-	code, _ := amf.Get(cmd.Arg(0), "code")
-	description, _ := amf.Get(cmd.Arg(0), "description")
-	return fmt.Errorf("rtmp: %v: %v: %w", code, description, ErrRefused)
+	return fmt.Errorf("rtmp: %s: %w", text, ErrRefused)
 }

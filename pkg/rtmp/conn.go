@@ -22,7 +22,7 @@ type Conn struct {
 	inChunk      uint32 // the peer's chunk size
 	window       uint32 // acknowledge at the latest after that many bytes
 	acknowledged uint64
-	partial      int // bytes of unfinished messages
+	reserved     int // bytes allocated for unfinished messages
 	repeats      int // see skipRepeatedTimestamp
 	quirks       int
 	mediaAllowed bool
@@ -34,11 +34,12 @@ type Conn struct {
 	// example. Set it before the first write.
 	BeforeWrite func()
 
-	wmu      sync.Mutex // guards what follows
-	w        io.Writer
-	out      []byte // scratch of WriteMessages
-	outChunk int
-	vec      net.Buffers // scratch of WriteChunks
+	wmu       sync.Mutex // guards what follows
+	w         io.Writer
+	out       []byte // scratch of WriteMessages
+	outChunk  int
+	outWindow uint32      // the window that we announced last
+	vec       net.Buffers // scratch of WriteChunks
 }
 
 // NewConn makes a connection of a reader and a writer. If the writer is a
@@ -82,8 +83,11 @@ func (c *Conn) WriteMessages(messages ...Message) error {
 	c.out = c.out[:0]
 	for _, m := range messages {
 		c.out = AppendMessage(c.out, m, c.outChunk)
-		if m.Type == TypeSetChunkSize {
+		switch m.Type {
+		case TypeSetChunkSize:
 			c.outChunk = int(binary.BigEndian.Uint32(m.Body))
+		case TypeWindowAckSize:
+			c.outWindow = binary.BigEndian.Uint32(m.Body)
 		}
 	}
 	c.beforeWrite()
@@ -131,16 +135,29 @@ func (c *Conn) control(m Message) error {
 		}
 		c.inChunk = min(v, maxChunkSize)
 	case TypeAbort:
-		if cs, ok := c.streams[v]; ok && cs.open {
-			c.partial -= cs.received()
-			cs.drop()
+		if cs, ok := c.streams[v]; ok {
+			c.release(cs)
 		}
 	case TypeWindowAckSize:
 		if v > 0 {
 			c.window = v
 		}
+	case TypeSetPeerBandwidth:
+		return c.confirmBandwidth(v)
 	}
 	return nil
+}
+
+// confirmBandwidth answers Set Peer Bandwidth, unless the peer knows the window
+// already (RTMP 5.4.5). It limits nothing: we never wait for acknowledgements.
+func (c *Conn) confirmBandwidth(window uint32) error {
+	c.wmu.Lock()
+	known := window == c.outWindow
+	c.wmu.Unlock()
+	if known || window == 0 {
+		return nil
+	}
+	return c.WriteMessages(controlMessage(TypeWindowAckSize, window))
 }
 
 func (c *Conn) userControl(body []byte) error {
@@ -153,12 +170,15 @@ func (c *Conn) userControl(body []byte) error {
 // acknowledge reports received bytes at half the window, to leave slack for
 // peers that stop at the whole one (RTMP 5.4.3).
 func (c *Conn) acknowledge() error {
-	if c.received-c.acknowledged < max(uint64(c.window)/2, minAckStep) {
+	if c.received-c.acknowledged < uint64(c.ackStep()) {
 		return nil
 	}
 	c.acknowledged = c.received
 	return c.WriteMessages(controlMessage(TypeAck, uint32(c.received)))
 }
+
+// ackStep is after how many bytes an acknowledgement is due.
+func (c *Conn) ackStep() int { return max(int(c.window/2), minAckStep) }
 
 // minAckStep keeps a tiny window from costing an answer for each chunk, in bytes.
 const minAckStep = 16 << 10

@@ -4,7 +4,7 @@
 //
 // A [Conn] turns bytes into [Message] values and back. It applies and answers
 // the protocol control messages itself (chunk size, abort, acknowledgement,
-// ping) and hands every message on to its reader.
+// window, ping) and hands every message on to its reader.
 //
 //	handshake.go  C0..C2 and S0..S2, simple and digest
 //	reader.go     chunks -> messages

@@ -55,18 +55,25 @@ const (
 	minChunkSize = 128       // smaller ones only cost CPU; no encoder uses them
 	maxChunkSize = 1<<24 - 1 // larger values act as this one (RTMP 5.4.1)
 	maxCSIDs     = 64        // chunk streams remembered for a connection
-	maxPartial   = 32 << 20  // bytes of unfinished messages for a connection
+	maxPartial   = 32 << 20  // bytes allocated for unfinished messages of a connection
 	maxCommand   = 1 << 20   // bytes of a command or data message
 	maxAudio     = 1 << 20   // bytes of an audio message
 	maxVideo     = 1<<24 - 1 // bytes of a video or aggregate message
 	maxEarly     = 64 << 10  // bytes of any message before AllowMedia
-	eagerBody    = 64 << 10  // bytes allocated on a declared length alone
-	rebaseJump   = 10_000    // ms; see chunkStream.nextDelta
+	eagerBody    = 64 << 10  // bytes allocated on a declared length alone,
+	eagerTotal   = 512 << 10 // as long as unfinished messages take no more than that many;
+	smallBody    = 1 << 10   // else that many
+	rebaseJump   = 10_000    // ms; see continueOrRepeat
 	latchAfter   = 2         // equal observations that settle a peer's habit
 	idleBuffer   = 4 << 10   // bytes of read buffer until media is allowed
 	mediaBuffer  = 64 << 10  // bytes of read buffer while media flows
 	maxRecords   = 1 << 12   // records taken from an aggregate message
 )
+
+// isControl reports whether messages of a type are protocol control messages.
+func isControl(kind uint8) bool {
+	return kind >= TypeSetChunkSize && kind <= TypeSetPeerBandwidth
+}
 
 // ProtocolError says that the peer broke the protocol. The connection cannot go
 // on: its byte stream is no longer understood.

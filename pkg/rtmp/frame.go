@@ -25,12 +25,18 @@ const (
 // and its Body must not change afterwards.
 func (m *Message) Frame(timestamp uint32) []byte {
 	room := m.room
-	if room == nil {
+	if !m.inRoom() {
 		room = make([]byte, headroom+len(m.Body))
 		copy(room[headroom:], m.Body)
 	}
 	putFrameHeader(room, m.Type, frameStreamID, timestamp)
 	return room
+}
+
+// inRoom reports whether Body still is what ReadMessage put behind the headroom.
+func (m *Message) inRoom() bool {
+	n := len(m.Body)
+	return len(m.room) == headroom+n && (n == 0 || &m.room[headroom] == &m.Body[0])
 }
 
 func putFrameHeader(room []byte, kind uint8, streamID, timestamp uint32) {

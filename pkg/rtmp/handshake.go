@@ -63,14 +63,19 @@ func (c *Conn) Connect() error {
 	if _, err := c.w.Write(out); err != nil {
 		return fmt.Errorf("rtmp: handshake C0-C1: %w", err)
 	}
-	in := make([]byte, 1+2*handshakeSize)
-	if _, err := io.ReadFull(c.br, in); err != nil {
-		return fmt.Errorf("rtmp: handshake S0-S2: %w", unexpected(err))
+	first, err := c.br.ReadByte()
+	if err != nil {
+		return fmt.Errorf("rtmp: handshake S0: %w", unexpected(err))
 	}
-	if err := checkVersion(in[0]); err != nil {
+	if err := checkVersion(first); err != nil {
 		return err
 	}
-	if _, err := c.w.Write(in[1 : 1+handshakeSize]); err != nil {
+	var in [2 * handshakeSize]byte
+	if _, err := io.ReadFull(c.br, in[:]); err != nil {
+		return fmt.Errorf("rtmp: handshake S1-S2: %w", unexpected(err))
+	}
+	c.beforeWrite()
+	if _, err := c.w.Write(in[:handshakeSize]); err != nil {
 		return fmt.Errorf("rtmp: handshake C2: %w", err)
 	}
 	return nil

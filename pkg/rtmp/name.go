@@ -25,9 +25,9 @@ type Target struct {
 // over the application's, those over the URL's. Names that could leave a
 // directory or garble a log are errors.
 func ParseTarget(app, tcURL, key string) (Target, error) {
-	tcPath, tcQuery := splitQuery(urlPath(tcURL))
-	appPath, appQuery := splitQuery(urlPath(app))
-	keyPath, keyQuery := splitQuery(key)
+	tcPath, tcQuery := splitURL(tcURL)
+	appPath, appQuery := splitURL(app)
+	keyPath, keyQuery, _ := strings.Cut(key, "?")
 	if strings.Trim(appPath, "/") == "" {
 		appPath = tcPath
 	}
@@ -48,24 +48,21 @@ func ParseTarget(app, tcURL, key string) (Target, error) {
 	return t, checkName(t.Name)
 }
 
-// urlPath drops scheme, user, host and fragment. Some encoders quote the URL.
-func urlPath(s string) string {
+// splitURL drops scheme, user, host and fragment. Some encoders quote the URL.
+func splitURL(s string) (path, query string) {
 	s = strings.Trim(s, `'"`)
 	s, _, _ = strings.Cut(s, "#")
-	if _, rest, ok := strings.Cut(s, "://"); ok {
-		_, s, _ = strings.Cut(rest, "/")
-	}
-	return s
-}
-
-func splitQuery(s string) (path, query string) {
 	path, query, _ = strings.Cut(s, "?")
+	if _, rest, ok := strings.Cut(path, "://"); ok {
+		_, path, _ = strings.Cut(rest, "/")
+	}
 	return path, query
 }
 
 // keyName drops the container prefixes of Flash. Players that were given no key
 // ask for "mp4:0" (FFmpeg, VLC).
 func keyName(key string) string {
+	key = strings.TrimLeft(key, "/")
 	for _, prefix := range []string{"mp4:", "flv:", "mp3:"} {
 		if rest, ok := strings.CutPrefix(key, prefix); ok {
 			if rest == "0" || rest == "0.mp4" {
@@ -102,7 +99,8 @@ func checkName(name string) error {
 			return fmt.Errorf("rtmp: stream name has a control byte 0x%02x at %d", name[i], i)
 		}
 	}
-	for p := range strings.SplitSeq(name, "/") {
+	// Windows takes both slashes.
+	for p := range strings.SplitSeq(strings.ReplaceAll(name, `\`, "/"), "/") {
 		if p == "." || p == ".." {
 			return fmt.Errorf("rtmp: stream name has the path element %q", p)
 		}

@@ -12,6 +12,7 @@ type chunkStream struct {
 	id        uint32
 	timestamp uint32 // of the newest message, ms
 	delta     uint32 // what a type-3 chunk adds when it begins a message, ms
+	full      bool   // the last header was a full one: delta is its timestamp
 	length    uint32 // of the newest message, bytes
 	kind      uint8
 	streamID  uint32
@@ -26,7 +27,8 @@ type chunkStream struct {
 
 func (cs *chunkStream) received() int { return len(cs.room) - headroom }
 
-func (cs *chunkStream) drop() { cs.open, cs.room = false, nil }
+// reserved is how long a body there is room for.
+func (cs *chunkStream) reserved() int { return max(0, cap(cs.room)-headroom) }
 
 // ReadMessage returns the next message. Control messages have taken effect
 // when it returns them. The error is io.EOF when the peer closed between two
@@ -35,6 +37,7 @@ func (c *Conn) ReadMessage() (Message, error) {
 	for {
 		if len(c.queue) > 0 {
 			m := c.queue[0]
+			c.queue[0] = Message{} // the body is the caller's alone
 			c.queue = c.queue[1:]
 			return m, nil
 		}
@@ -45,13 +48,12 @@ func (c *Conn) ReadMessage() (Message, error) {
 		if cs.open && cs.received() < int(cs.length) {
 			continue
 		}
-		m := cs.finish()
-		c.partial -= len(m.Body)
-		switch m.Type {
-		case TypeAggregate:
-			c.queue = splitAggregate(m)
+		m := c.finish(cs)
+		if m.Type == TypeAggregate {
+			c.queue = c.splitAggregate(m)
 			continue
-		case TypeSetChunkSize, TypeAbort, TypeAck, TypeUserControl, TypeWindowAckSize, TypeSetPeerBandwidth:
+		}
+		if isControl(m.Type) {
 			if err := c.control(m); err != nil {
 				return Message{}, err
 			}
@@ -60,10 +62,10 @@ func (c *Conn) ReadMessage() (Message, error) {
 	}
 }
 
-func (cs *chunkStream) finish() Message {
+func (c *Conn) finish(cs *chunkStream) Message {
 	m := Message{Type: cs.kind, StreamID: cs.streamID, Timestamp: cs.timestamp, Body: cs.room[headroom:], room: cs.room}
 	cs.largest = max(cs.largest, len(m.Body))
-	cs.drop()
+	c.release(cs)
 	return m
 }
 
@@ -77,14 +79,10 @@ func (c *Conn) readChunk() (*chunkStream, error) {
 		return nil, unexpected(err)
 	}
 	n := min(int(cs.length)-cs.received(), int(c.inChunk))
-	if c.partial+n > maxPartial {
-		return nil, c.violation("unfinished messages exceed %d bytes", maxPartial)
-	}
 	if err := c.readBody(cs, n); err != nil {
 		return nil, unexpected(err)
 	}
-	c.partial += n
-	return cs, c.acknowledge()
+	return cs, nil
 }
 
 // readBasicHeader reads the format and the chunk stream id (RTMP 5.3.1.1). It
@@ -92,6 +90,9 @@ func (c *Conn) readChunk() (*chunkStream, error) {
 func (c *Conn) readBasicHeader() (*chunkStream, byte, error) {
 	b, err := c.br.ReadByte()
 	if err != nil {
+		if c.reserved > 0 { // between two chunks of a message
+			err = unexpected(err)
+		}
 		return nil, 0, err
 	}
 	c.received++
@@ -180,10 +181,11 @@ func (c *Conn) readMessageHeader(cs *chunkStream, format byte) error {
 			return nil // a sender that gives every chunk a header (FFmpeg, Red5)
 		}
 		c.quirks++
-		c.partial -= cs.received()
+		c.release(cs)
+		next.room = nil
 	}
-	next.delta = stamp
-	if format == 0 {
+	next.delta, next.full = stamp, format == 0
+	if next.full {
 		next.timestamp = stamp
 	} else {
 		next.timestamp += stamp
@@ -209,7 +211,7 @@ func (c *Conn) continueOrRepeat(cs *chunkStream) error {
 	}
 	// After a full header the delta is that header's timestamp (RTMP 5.3.1.2.4).
 	// Far from 0 no sender means that: it repeats the time.
-	if cs.delta == cs.timestamp && cs.delta > rebaseJump {
+	if cs.full && cs.delta > rebaseJump {
 		c.quirks++
 	} else {
 		cs.timestamp += cs.delta
@@ -221,7 +223,8 @@ func (c *Conn) continueOrRepeat(cs *chunkStream) error {
 // in type-3 chunks: the current specification does, older senders do not. The
 // bytes tell: equal to the last value means repeated. Two equal observations
 // settle it for the connection. pending is how many payload bytes the chunk has;
-// no more than those are waited for while they differ from the timestamp.
+// no more than those are waited for while they differ from the timestamp. Payload
+// that begins with the timestamp is taken for it.
 func (c *Conn) skipRepeatedTimestamp(cs *chunkStream, pending int) error {
 	if c.repeats >= latchAfter {
 		_, err := c.readHeader(4)
@@ -236,6 +239,9 @@ func (c *Conn) skipRepeatedTimestamp(cs *chunkStream, pending int) error {
 	equal := false
 	for n := min(pending, 4); ; n = 4 {
 		b, err := c.br.Peek(n)
+		if err == io.EOF && c.repeats <= 0 {
+			return nil // too few bytes for a timestamp: they are payload
+		}
 		if err != nil {
 			return err
 		}
@@ -256,34 +262,63 @@ func (c *Conn) skipRepeatedTimestamp(cs *chunkStream, pending int) error {
 // begin opens a message. A declared length allocates nothing that the peer's
 // earlier messages do not justify.
 func (c *Conn) begin(cs *chunkStream) error {
-	limit := maxCommand
-	switch {
-	case !c.mediaAllowed:
-		limit = maxEarly
-	case cs.kind == TypeAudio:
-		limit = maxAudio
-	case cs.kind == TypeVideo, cs.kind == TypeAggregate:
-		limit = maxVideo
-	}
-	if int(cs.length) > limit {
+	if limit := c.limit(cs.kind); int(cs.length) > limit {
 		return c.violation("message of type %d declares %d bytes, at most %d are allowed", cs.kind, cs.length, limit)
 	}
+	size := max(eagerBody, 2*cs.largest)
+	if c.reserved > eagerTotal {
+		size = smallBody
+	}
 	cs.open = true
-	cs.room = make([]byte, headroom, headroom+min(int(cs.length), max(eagerBody, 2*cs.largest)))
+	return c.reserve(cs, min(int(cs.length), size))
+}
+
+// limit is how long a message of a type may be.
+func (c *Conn) limit(kind uint8) int {
+	switch {
+	case !c.mediaAllowed:
+		return maxEarly
+	case kind == TypeAudio:
+		return maxAudio
+	case kind == TypeVideo, kind == TypeAggregate:
+		return maxVideo
+	}
+	return maxCommand
+}
+
+// reserve gives the message room for a body of n bytes and keeps what is there.
+func (c *Conn) reserve(cs *chunkStream, n int) error {
+	c.reserved += n - cs.reserved()
+	if c.reserved > maxPartial {
+		return c.violation("unfinished messages take more than %d bytes", maxPartial)
+	}
+	room := make([]byte, max(headroom, len(cs.room)), headroom+n)
+	copy(room, cs.room)
+	cs.room = room
 	return nil
 }
 
+// release ends the message that is being received, if there is one.
+func (c *Conn) release(cs *chunkStream) {
+	c.reserved -= cs.reserved()
+	cs.open, cs.room = false, nil
+}
+
 // readBody appends n bytes to the message. Beyond the first allocation the body
-// grows with what was received.
+// grows with what was received. Acknowledgements are due within a chunk too: it
+// may be longer than the window.
 func (c *Conn) readBody(cs *chunkStream, n int) error {
-	for n > 0 {
+	for {
+		if err := c.acknowledge(); n == 0 || err != nil {
+			return err
+		}
 		if len(cs.room) == cap(cs.room) {
-			grown := make([]byte, len(cs.room), min(headroom+int(cs.length), 2*cap(cs.room)))
-			copy(grown, cs.room)
-			cs.room = grown
+			if err := c.reserve(cs, min(int(cs.length), 2*cs.reserved())); err != nil {
+				return err
+			}
 		}
 		at := len(cs.room)
-		step := min(n, cap(cs.room)-at)
+		step := min(n, cap(cs.room)-at, c.ackStep())
 		cs.room = cs.room[:at+step]
 		if _, err := io.ReadFull(c.br, cs.room[at:]); err != nil {
 			return err
@@ -291,7 +326,6 @@ func (c *Conn) readBody(cs *chunkStream, n int) error {
 		c.received += uint64(step)
 		n -= step
 	}
-	return nil
 }
 
 // readHeader reads n <= 11 bytes that are valid until the next read.
@@ -327,24 +361,30 @@ func putUint24(b []byte, v uint32) {
 
 // splitAggregate takes the messages out of an aggregate (RTMP 7.1.6): records
 // like FLV tags, whose times count from the first one. Back pointers are not
-// looked at, a cut record ends it, and aggregates do not nest.
-func splitAggregate(m Message) []Message {
+// looked at and a cut record ends it. Records of control messages, of aggregates
+// and of messages that are too long are left out. Each body is a copy: one that
+// is kept must not keep the whole aggregate.
+func (c *Conn) splitAggregate(m Message) []Message {
 	const recordHeader, backPointer = 11, 4
 	var out []Message
 	var first uint32
-	for b := m.Body; len(b) >= recordHeader && len(out) < maxRecords; {
-		size := int(uint24(b[1:]))
-		if size > len(b)-recordHeader {
+	for rest := m.Body; len(rest) > 0 && len(out) < maxRecords; {
+		if len(rest) < recordHeader || int(uint24(rest[1:])) > len(rest)-recordHeader {
+			c.quirks++
 			break
 		}
-		stamp := uint24(b[4:]) | uint32(b[7])<<24
-		if len(out) == 0 {
+		kind, size := rest[0], int(uint24(rest[1:]))
+		stamp := uint24(rest[4:]) | uint32(rest[7])<<24
+		if len(rest) == len(m.Body) {
 			first = stamp
 		}
-		if kind := b[0]; kind != TypeAggregate {
-			out = append(out, Message{Type: kind, StreamID: m.StreamID, Timestamp: m.Timestamp + stamp - first, Body: b[recordHeader : recordHeader+size]})
+		if isControl(kind) || kind == TypeAggregate || size > c.limit(kind) {
+			c.quirks++
+		} else {
+			room := append(make([]byte, headroom, headroom+size), rest[recordHeader:recordHeader+size]...)
+			out = append(out, Message{Type: kind, StreamID: m.StreamID, Timestamp: m.Timestamp + stamp - first, Body: room[headroom:], room: room})
 		}
-		b = b[min(len(b), recordHeader+size+backPointer):]
+		rest = rest[min(len(rest), recordHeader+size+backPointer):]
 	}
 	return out
 }

@@ -1,0 +1,183 @@
+package recfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+)
+
+// Verdict is the judgement of a recording.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Whole      Verdict = iota // nothing is wrong
+	Live                      // being recorded; consistent so far
+	Unfinished                // the recorder was stopped: fix finishes it, nothing is lost
+	Damaged                   // fix mends it
+	Hopeless                  // nothing in it can be saved
+)
+
+// String is the verdict in a word.
+func (v Verdict) String() string {
+	return [...]string{"whole", "live", "unfinished", "damaged", "beyond repair"}[v]
+}
+
+// Recording is what is known of a file.
+type Recording struct {
+	Path      string
+	Size      int64
+	Format    string // "FLV" or "MP4"
+	Fragments int    // of an MP4 that is not closed, or of a rebuilt one
+	Ours      bool   // written by rtmptool
+	Verdict   Verdict
+	Index     container.Index
+	Findings  []container.Finding
+
+	plan container.Plan                 // mends a file of ours in place
+	copy func(dst container.File) error // makes a finished copy of anybody's
+}
+
+// Plan lists what fix would do to the file, in place; nil if it needs nothing or
+// would write a new file.
+func (r *Recording) Plan() container.Plan { return r.plan }
+
+// Copies reports whether fix would write a new file beside this one.
+func (r *Recording) Copies() bool { return r.copy != nil }
+
+// Duration is from the first sample to the end of the last one of all tracks.
+func (r *Recording) Duration() time.Duration {
+	var first, last time.Duration
+	seen := false
+	for _, t := range r.Index.Tracks {
+		if t.Samples == 0 {
+			continue
+		}
+		begin := t.Time(t.First.DTS)
+		end := begin + t.Duration()
+		if !seen || begin < first {
+			first = begin
+		}
+		last, seen = max(last, end), true
+	}
+	return last - first
+}
+
+// ErrUnknown says that a file is no recording of a kind that we read.
+var ErrUnknown = errors.New("neither FLV nor MP4")
+
+// file is what a scan reads from.
+type file interface {
+	io.ReaderAt
+	Stat() (os.FileInfo, error)
+}
+
+// Open reads a file's structure. It never writes. A file that somebody is
+// recording is Live.
+func Open(path string) (*Recording, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	locked := false
+	// A shared descriptor is enough to learn whether somebody holds the lock.
+	if err := container.TryLock(f); errors.Is(err, container.ErrLocked) {
+		locked = true
+	}
+	r, err := scan(path, f)
+	if err != nil {
+		return nil, err
+	}
+	if locked {
+		r.live()
+	}
+	return r, nil
+}
+
+// live judges a file that is being written: that it is not finished is no fault.
+func (r *Recording) live() {
+	r.plan, r.copy = nil, nil
+	if r.Verdict == Whole || r.Verdict == Unfinished || r.Verdict == Hopeless {
+		r.Verdict = Live
+		r.Findings = nil
+	}
+}
+
+// scan reads a file by what its first bytes say it is.
+func scan(path string, f file) (*Recording, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	r := &Recording{Path: path, Size: info.Size()}
+	head := make([]byte, 16)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	err = nil
+	switch sniff(path, head[:n]) {
+	case "FLV":
+		r.Format = "FLV"
+		err = r.scanFLV(f)
+	case "MP4":
+		r.Format = "MP4"
+		err = r.scanMP4(f)
+	default:
+		return nil, fmt.Errorf("%s: %w", path, ErrUnknown)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// sniff tells the format by the first bytes, or by the name of a file that has too
+// few of them.
+func sniff(path string, head []byte) string {
+	switch {
+	case strings.HasPrefix(string(head), "FLV"):
+		return "FLV"
+	case len(head) >= 8 && strings.Contains("ftyp moov mdat moof free skip styp wide", string(head[4:8])):
+		return "MP4"
+	case len(head) >= 8 && strings.Trim(string(head), "\x00") != "":
+		return ""
+	}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".flv":
+		return "FLV"
+	case ".mp4", ".m4a", ".m4v", ".mov":
+		return "MP4"
+	}
+	return ""
+}
+
+// judge derives the verdict from the findings.
+func (r *Recording) judge(samples int, unfinished bool) {
+	worst := container.Note
+	for _, f := range r.Findings {
+		worst = max(worst, f.Severity)
+	}
+	switch {
+	case samples == 0:
+		r.Verdict, r.plan, r.copy = Hopeless, nil, nil
+	case worst == container.Note:
+		r.Verdict, r.plan, r.copy = Whole, nil, nil
+	case r.plan == nil && r.copy == nil:
+		r.Verdict = Hopeless
+	case unfinished:
+		r.Verdict = Unfinished
+	default:
+		r.Verdict = Damaged
+	}
+}

@@ -1,0 +1,168 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/bmff"
+	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/flv"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// Format is a choice of container.
+type Format string
+
+// The formats. Auto takes MP4 for H.265 and VVC, FLV for all else.
+const (
+	Auto Format = "auto"
+	FLV  Format = "flv"
+	MP4  Format = "mp4"
+)
+
+// wants tells which container a stream gets that begins with a video codec, 0 for
+// none.
+func (f Format) wants(video media.Codec) Format {
+	if f == MP4 || f != FLV && (video == media.H265 || video == media.VVC) {
+		return MP4
+	}
+	return FLV
+}
+
+// output is a file of either container that is being written.
+type output interface {
+	// takes reports whether a packet can go into this file; one that cannot begins
+	// another file.
+	takes(p *media.Packet) bool
+	write(p *media.Packet, at time.Duration) error
+	Flush() error
+	Close() error
+	Buffered() int
+	Written() int64
+	Synced(offset int64)
+	duration() time.Duration
+	// finished plans what finishes the file after an error, of which a part may
+	// have been written; false if it cannot be read back.
+	finished(size int64) (container.Plan, bool)
+}
+
+// newOutput begins a file for packets that are about to be written to it. A stream
+// that has no place in MP4 becomes FLV, which takes everything.
+func newOutput(format Format, f File, packets []*media.Packet, created time.Time, frameRate float64) (output, error) {
+	if format == MP4 {
+		w, err := bmff.NewWriter(f, bmff.Options{Tracks: tracksOf(packets), Created: created, Now: time.Now})
+		if err != nil {
+			return nil, err
+		}
+		return &mp4Output{Writer: w, file: f, tracks: tracksOf(packets)}, nil
+	}
+	return &flvOutput{Writer: flv.NewWriter(f, flv.Index{Created: created, FrameRate: frameRate}), file: f}, nil
+}
+
+// tracksOf lists the tracks that packets announce or have.
+func tracksOf(packets []*media.Packet) []media.Track {
+	var tracks []media.Track
+	find := func(kind media.Kind, codec media.Codec, id uint8) *media.Track {
+		for i, t := range tracks {
+			if t.Kind == kind && t.ID == id {
+				return &tracks[i]
+			}
+		}
+		tracks = append(tracks, media.Track{Kind: kind, Codec: codec, ID: id})
+		return &tracks[len(tracks)-1]
+	}
+	for _, p := range packets {
+		switch p.Role {
+		case media.Decoder:
+			t := find(p.Kind, p.Codec, p.Track)
+			t.Codec, t.Config = p.Codec, flv.Config(p)
+		case media.Frame:
+			for s := range flv.Samples(p) {
+				t := find(s.Kind, s.Codec, s.Track)
+				if t.Config == nil && s.Kind == media.Audio { // MP3 describes itself
+					t.Config = s.Data
+				}
+			}
+		}
+	}
+	return tracks
+}
+
+// flvOutput is an FLV file: it takes any codec and any change of one.
+type flvOutput struct {
+	*flv.Writer
+	file  File
+	video media.Codec
+}
+
+// takes: a codec whose place is an MP4 ends the file.
+func (o *flvOutput) takes(p *media.Packet) bool {
+	return o.video == 0 || p.Kind != media.Video || p.Codec == o.video || Auto.wants(p.Codec) == FLV
+}
+
+func (o *flvOutput) write(p *media.Packet, at time.Duration) error {
+	if p.Kind == media.Video && p.Track == 0 && p.Codec != 0 {
+		o.video = p.Codec
+	}
+	return o.Write(p, at)
+}
+
+func (o *flvOutput) Synced(int64) {} // nothing in an FLV file tells
+
+func (o *flvOutput) duration() time.Duration { return o.Index().Duration() }
+
+func (o *flvOutput) finished(size int64) (container.Plan, bool) {
+	index, _ := flv.Scan(o.file, size)
+	return flv.Finalize(&index, size), index.End >= o.Written()
+}
+
+// mp4Output is an MP4 file: its tracks and their configurations are fixed.
+type mp4Output struct {
+	*bmff.Writer
+	file   File
+	tracks []media.Track
+}
+
+func (o *mp4Output) takes(p *media.Packet) bool {
+	if p.Role != media.Decoder && p.Role != media.Frame {
+		return true
+	}
+	for _, t := range o.tracks {
+		if t.Kind == p.Kind && t.ID == p.Track {
+			return t.Codec == p.Codec && (p.Role != media.Decoder || bytes.Equal(t.Config, flv.Config(p)))
+		}
+	}
+	return false
+}
+
+func (o *mp4Output) write(p *media.Packet, at time.Duration) error {
+	for s := range flv.Samples(p) {
+		s.DTS = at
+		if err := o.Write(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *mp4Output) duration() time.Duration {
+	var end time.Duration
+	for _, t := range o.Index().Tracks {
+		if t.Samples > 0 {
+			end = max(end, t.Time(t.Last.DTS+t.Step()))
+		}
+	}
+	return end
+}
+
+func (o *mp4Output) finished(size int64) (container.Plan, bool) {
+	index, _, err := bmff.Scan(o.file, size)
+	if err != nil || index.End < o.Written() {
+		return nil, false
+	}
+	return bmff.Finalize(index, size), true
+}
+
+// errUnreadable: finishing the file now would cut off what cannot be read.
+var errUnreadable = errors.New("what was written cannot be read back")

@@ -1,0 +1,64 @@
+package record
+
+import (
+	"sync"
+	"time"
+)
+
+// syncer makes a recording durable, in a goroutine of its own: a disk that takes
+// its time to sync does not hold up the writes. An error is kept and never
+// retried, because the kernel forgets it.
+type syncer struct {
+	quit    chan struct{}
+	stopped sync.WaitGroup
+	mu      sync.Mutex
+	err     error
+}
+
+// startSyncer syncs a file at once and then every so often; 0 means once. written
+// tells how much of the file there is, synced is told how much was made durable.
+func startSyncer(f File, every time.Duration, written func() int64, synced func(int64)) *syncer {
+	s := &syncer{quit: make(chan struct{})}
+	s.stopped.Go(func() {
+		var tick <-chan time.Time
+		if every > 0 {
+			ticker := time.NewTicker(every)
+			defer ticker.Stop()
+			tick = ticker.C
+		}
+		for s.sync(f, written, synced) {
+			select {
+			case <-tick:
+			case <-s.quit:
+				return
+			}
+		}
+	})
+	return s
+}
+
+func (s *syncer) sync(f File, written func() int64, synced func(int64)) bool {
+	until := written()
+	err := f.Sync()
+	if err == nil {
+		synced(until)
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+	return false
+}
+
+// failed returns the error of a sync.
+func (s *syncer) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// stop ends the goroutine and waits until a sync that is under way is done.
+func (s *syncer) stop() {
+	close(s.quit)
+	s.stopped.Wait()
+}

@@ -1,0 +1,108 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/rtmptool/rtmptool/internal/recfile"
+)
+
+// FixText writes what fix did with a file, or would do: the outcome first. What
+// went wrong goes to stderr.
+func FixText(stdout, stderr io.Writer, path string, f recfile.Fixed, dryRun bool, failed error) error {
+	if failed != nil {
+		_, err := fmt.Fprintf(stderr, "rtmptool: %v\n", failed)
+		return err
+	}
+	if _, err := fmt.Fprintf(stdout, "%s  %s\n", filepath.Base(path), fixOutcome(f, dryRun)); err != nil {
+		return err
+	}
+	if f.Outcome == recfile.Nothing || f.Outcome == recfile.InUse {
+		return nil
+	}
+	for i, x := range f.Before.Findings {
+		if i == maxListed {
+			break
+		}
+		if _, err := fmt.Fprintf(stdout, "  %s\n", finding(x, f.Before.Size)); err != nil {
+			return err
+		}
+	}
+	if dryRun {
+		for _, e := range f.Before.Plan() {
+			if _, err := fmt.Fprintf(stdout, "  would %s\n", e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func fixOutcome(f recfile.Fixed, dryRun bool) string {
+	switch f.Outcome {
+	case recfile.Nothing:
+		return "whole: nothing to do"
+	case recfile.Irreparable:
+		return "BEYOND REPAIR: untouched"
+	case recfile.InUse:
+		return "is being recorded: untouched"
+	}
+	verb := "FIXED"
+	r := f.After
+	if dryRun {
+		verb, r = "would be fixed", f.Before
+	}
+	text := fmt.Sprintf("%s: %s, %s", verb, clock(r.Duration()), size(r.Size))
+	switch {
+	case f.Output != "":
+		text += ", written to " + filepath.Base(f.Output)
+	case dryRun && f.Before.Copies():
+		text += ", as a new file"
+	}
+	if f.Outcome == recfile.Lossy {
+		return text + "; what is damaged is lost"
+	}
+	return text + "; nothing is lost"
+}
+
+// FixJSON writes the same as one line of JSON.
+func FixJSON(w io.Writer, path string, f recfile.Fixed, dryRun bool, failed error) error {
+	if failed != nil {
+		return JSON(w, File{Path: path, Error: failed.Error(), Fix: &Fix{Result: "failed"}})
+	}
+	r := f.After
+	if r == nil {
+		r = f.Before
+	}
+	file := NewFile(r)
+	file.Path = path
+	file.Fix = &Fix{Result: result(f.Outcome, dryRun), Output: f.Output}
+	if f.After != nil {
+		file.Findings = NewFile(f.Before).Findings // what was mended
+	}
+	for _, e := range f.Before.Plan() {
+		file.Fix.Edits = append(file.Fix.Edits, e.String())
+	}
+	return JSON(w, file)
+}
+
+func result(o recfile.Outcome, dryRun bool) string {
+	switch o {
+	case recfile.Nothing:
+		return "nothing to do"
+	case recfile.Irreparable:
+		return "beyond repair"
+	case recfile.InUse:
+		return "in use"
+	case recfile.Lossy:
+		if dryRun {
+			return "would repair with loss"
+		}
+		return "repaired with loss"
+	}
+	if dryRun {
+		return "would repair"
+	}
+	return "repaired"
+}

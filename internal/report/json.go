@@ -1,0 +1,111 @@
+package report
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/rtmptool/rtmptool/internal/recfile"
+	"github.com/rtmptool/rtmptool/pkg/codec"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// Schema is the version of the JSON form. It rises when a field changes its
+// meaning or goes; new fields do not raise it.
+const Schema = 1
+
+// File is the JSON form of a recording. Times are in seconds, sizes and offsets in
+// bytes.
+type File struct {
+	Schema    int       `json:"schema"`
+	Path      string    `json:"path"`
+	Verdict   string    `json:"verdict,omitempty"` // whole, live, unfinished, damaged, beyond repair
+	Error     string    `json:"error,omitempty"`   // why the file could not be read
+	Format    string    `json:"format,omitempty"`  // FLV, MP4
+	Size      int64     `json:"size"`
+	Duration  float64   `json:"duration"`
+	Recorded  string    `json:"recorded,omitempty"` // RFC 3339, UTC
+	Ours      bool      `json:"written_by_rtmptool"`
+	Fragments int       `json:"fragments,omitempty"`
+	Tracks    []Track   `json:"tracks"`
+	Gaps      []Gap     `json:"gaps"`
+	Findings  []Finding `json:"findings"`
+	Fix       *Fix      `json:"fix,omitempty"` // what fix did, or would do
+}
+
+// Track is a track of a File.
+type Track struct {
+	Kind       string  `json:"kind"`  // video, audio
+	Codec      string  `json:"codec"` // h264, h265, aac, ...
+	Profile    string  `json:"profile,omitempty"`
+	Width      int     `json:"width,omitempty"`
+	Height     int     `json:"height,omitempty"`
+	SampleRate int     `json:"sample_rate,omitempty"`
+	Channels   int     `json:"channels,omitempty"`
+	Frames     int     `json:"frames"`
+	Keyframes  int     `json:"keyframes"`
+	Start      float64 `json:"start"`
+	Duration   float64 `json:"duration"`
+}
+
+// Gap is a place where a track has no frame for long.
+type Gap struct {
+	Kind   string  `json:"kind"`
+	At     float64 `json:"at"`
+	Length float64 `json:"length"`
+}
+
+// Finding is a finding of a File.
+type Finding struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"`
+	Offset   int64  `json:"offset"`
+	End      int64  `json:"end"`
+	Text     string `json:"text"`
+	Repair   string `json:"repair,omitempty"`
+}
+
+// Fix is what fix did or would do.
+type Fix struct {
+	Result string   `json:"result"` // nothing to do, repaired, repaired with loss, would repair, beyond repair, in use, failed
+	Output string   `json:"output,omitempty"`
+	Edits  []string `json:"edits,omitempty"`
+}
+
+// JSON writes a recording as one line.
+func JSON(w io.Writer, f File) error {
+	f.Schema = Schema
+	line, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// NewFile is the JSON form of a recording.
+func NewFile(r *recfile.Recording) File {
+	f := File{Path: r.Path, Verdict: r.Verdict.String(), Format: r.Format, Size: r.Size, Duration: r.Duration().Seconds(),
+		Ours: r.Ours, Fragments: r.Fragments, Tracks: []Track{}, Gaps: []Gap{}, Findings: []Finding{}}
+	if !r.Index.Created.IsZero() {
+		f.Recorded = r.Index.Created.UTC().Format(time.RFC3339Nano)
+	}
+	for _, t := range r.Index.Tracks {
+		j := Track{Kind: t.Kind.String(), Codec: t.Codec.String(), Frames: t.Samples, Keyframes: t.Keys,
+			Start: t.Time(t.First.DTS).Seconds(), Duration: t.Duration().Seconds()}
+		if t.Kind == media.Video {
+			v, _ := codec.ParseVideo(t.Codec, t.Config) // what could be read is told
+			j.Profile, j.Width, j.Height = v.Profile, v.Width, v.Height
+		} else if a, err := codec.ParseAudio(t.Codec, t.Config); err == nil {
+			j.Profile, j.SampleRate, j.Channels = a.Profile, a.SampleRate, a.Channels
+		}
+		f.Tracks = append(f.Tracks, j)
+	}
+	for _, g := range r.Gaps() {
+		f.Gaps = append(f.Gaps, Gap{g.Kind.String(), g.At.Seconds(), g.Length.Seconds()})
+	}
+	for _, x := range r.Findings {
+		f.Findings = append(f.Findings, Finding{x.Code, x.Severity.String(), x.Offset, x.End, x.Text, x.Repair})
+	}
+	return f
+}

@@ -1,0 +1,178 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rtmptool/rtmptool/internal/recfile"
+	"github.com/rtmptool/rtmptool/pkg/codec"
+	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// maxListed is how many findings and gaps of a file are listed.
+const maxListed = 100
+
+// Text writes what is known of a recording: the verdict first.
+func Text(w io.Writer, r *recfile.Recording) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n", filepath.Base(r.Path), verdict(r))
+	fmt.Fprintf(&b, "  %s\n", strings.Join(general(r), "  "))
+	for _, t := range r.Index.Tracks {
+		fmt.Fprintf(&b, "  %s\n", strings.Join(track(t), "  "))
+	}
+	gaps := r.Gaps()
+	for i, g := range gaps {
+		if i == maxListed {
+			fmt.Fprintf(&b, "  ... and %s more gaps\n", count(len(gaps)-i))
+			break
+		}
+		fmt.Fprintf(&b, "  gap  %s  at %s  %s without a frame\n", g.Kind, clock(g.At), g.Length.Round(time.Millisecond))
+	}
+	for i, f := range r.Findings {
+		if i == maxListed {
+			fmt.Fprintf(&b, "  ... and %s more findings\n", count(len(r.Findings)-i))
+			break
+		}
+		fmt.Fprintf(&b, "  %s\n", finding(f, r.Size))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// verdict says what a user wants to know: is it whole, and if not, what then.
+func verdict(r *recfile.Recording) string {
+	switch r.Verdict {
+	case recfile.Whole:
+		return "WHOLE"
+	case recfile.Live:
+		return "LIVE: being recorded, consistent so far"
+	case recfile.Unfinished:
+		if r.Copies() {
+			return "UNFINISHED: fix writes a finished copy, nothing is lost"
+		}
+		return "UNFINISHED: fix finishes it, nothing is lost"
+	case recfile.Damaged:
+		if r.Copies() {
+			return "DAMAGED: fix writes a mended copy"
+		}
+		return "DAMAGED: fix mends it"
+	}
+	return "BEYOND REPAIR"
+}
+
+func general(r *recfile.Recording) []string {
+	format := r.Format
+	if r.Fragments > 0 {
+		format += fmt.Sprintf(" (fragmented, %s fragments)", count(r.Fragments))
+	}
+	parts := []string{format}
+	if d := r.Duration(); d > 0 {
+		parts = append(parts, clock(d))
+		parts = append(parts, size(r.Size), fmt.Sprintf("%.1f Mbit/s", float64(r.Size)*8/1e6/d.Seconds()))
+	} else {
+		parts = append(parts, size(r.Size))
+	}
+	if !r.Index.Created.IsZero() {
+		parts = append(parts, "recorded "+r.Index.Created.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	return parts
+}
+
+func track(t *container.Track) []string {
+	if t.Kind == media.Video {
+		return videoTrack(t)
+	}
+	parts := []string{fmt.Sprintf("%-5s", t.Kind)}
+	name := strings.ToUpper(t.Codec.String())
+	if a, err := codec.ParseAudio(t.Codec, t.Config); err == nil {
+		if a.Profile != "" {
+			name = a.Profile
+		}
+		name += " " + strconv.FormatFloat(float64(a.SampleRate)/1000, 'f', -1, 64) + " kHz " + channels(a.Channels)
+	}
+	return append(parts, name, count(t.Samples)+" frames")
+}
+
+func videoTrack(t *container.Track) []string {
+	name := map[media.Codec]string{media.H264: "H.264", media.H265: "H.265"}[t.Codec]
+	if name == "" {
+		name = strings.ToUpper(t.Codec.String())
+	}
+	v, _ := codec.ParseVideo(t.Codec, t.Config) // what could be read is shown
+	if v.Profile != "" {
+		name += " " + v.Profile
+	}
+	if v.Width > 0 {
+		name += fmt.Sprintf(" %dx%d", v.Width, v.Height)
+	}
+	seconds := t.Duration().Seconds()
+	fps := v.FPS
+	if fps == 0 && seconds > 0 {
+		fps = float64(t.Samples) / seconds
+	}
+	if fps > 0 {
+		name += " " + strconv.FormatFloat(float64(int(fps*100+0.5))/100, 'f', -1, 64) + " fps"
+	}
+	keys := count(t.Keys) + " keyframes"
+	if t.Keys == 1 {
+		keys = "1 keyframe"
+	}
+	if t.Keys > 1 {
+		keys += fmt.Sprintf(", every %.1f s", seconds/float64(t.Keys))
+	}
+	return []string{fmt.Sprintf("%-5s", t.Kind), name, count(t.Samples) + " frames", keys}
+}
+
+func channels(n int) string {
+	switch n {
+	case 1:
+		return "mono"
+	case 2:
+		return "stereo"
+	}
+	return fmt.Sprintf("%d channels", n)
+}
+
+func finding(f container.Finding, size int64) string {
+	end := strconv.FormatInt(f.End, 10)
+	if f.End >= size {
+		end = "end"
+	}
+	line := fmt.Sprintf("%s  %s  %d..%s  %s", f.Code, f.Severity, f.Offset, end, f.Text)
+	if f.Repair != "" {
+		line += "  -> " + f.Repair
+	}
+	return line
+}
+
+// count writes a number with commas: 3,120.
+func count(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func size(bytes int64) string {
+	switch b := float64(bytes); {
+	case b >= 1e9:
+		return fmt.Sprintf("%.2f GB", b/1e9)
+	case b >= 1e6:
+		return fmt.Sprintf("%.1f MB", b/1e6)
+	case b >= 1e3:
+		return fmt.Sprintf("%.1f kB", b/1e3)
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}
+
+// clock writes a time as 00:01:44.000.
+func clock(d time.Duration) string {
+	ms := d.Round(time.Millisecond).Milliseconds()
+	return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3600000, ms/60000%60, ms/1000%60, ms%1000)
+}

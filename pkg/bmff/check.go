@@ -1,0 +1,88 @@
+package bmff
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/rtmptool/rtmptool/pkg/codec"
+	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// Check looks at an index that Scan made for what a player may stumble over. It
+// reads a bounded number of samples. In a file of ours the samples are as the
+// publisher sent them, so what is odd in them is a note. The error is one of
+// reading.
+func Check(x *Index, r io.ReaderAt) ([]container.Finding, error) {
+	c := &checker{index: x, r: r, odd: container.Warning}
+	if x.Ours {
+		c.odd = container.Note
+	}
+	for i, t := range x.Tracks {
+		c.track(i, t)
+	}
+	c.movieDuration()
+	c.overlaps()
+	return c.findings, c.err
+}
+
+type checker struct {
+	index    *Index
+	r        io.ReaderAt
+	odd      container.Severity // of what a publisher of ours may send
+	findings []container.Finding
+	err      error
+}
+
+func (c *checker) find(code string, severity container.Severity, offset, end int64, format string, args ...any) {
+	c.findings = append(c.findings, container.Finding{Code: code, Severity: severity, Offset: offset, End: end, Text: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) track(i int, t *container.Track) {
+	name := fmt.Sprintf("track %d (%s %s)", i+1, t.Codec, t.Kind)
+	c.config(name, t)
+	c.tables(name, i, t)
+	c.mediaDuration(name, i, t)
+	if t.Samples == 0 {
+		return
+	}
+	c.deltas(name, t)
+	c.compositions(name, i, t)
+	c.presentation(name, t)
+	c.empty(name, t)
+	if t.Kind == media.Video {
+		c.firstKey(name, t)
+		c.keys(name, t)
+	}
+}
+
+// config finds a track without the configuration that its decoder needs (M28).
+func (c *checker) config(name string, t *container.Track) {
+	if t.Kind == media.Data || t.Kind == 0 {
+		return
+	}
+	switch t.Codec {
+	case 0, media.MP3, media.AC3, media.EAC3, media.Opus:
+		return // unknown here, or without a configuration
+	}
+	if len(t.Config) == 0 {
+		c.find("M28", container.Error, 0, 0, "%s: no decoder configuration", name)
+		return
+	}
+	var err error
+	if t.Kind == media.Video {
+		_, err = codec.ParseVideo(t.Codec, t.Config)
+	} else {
+		_, err = codec.ParseAudio(t.Codec, t.Config)
+	}
+	if err != nil {
+		c.find("M28", c.odd, 0, 0, "%s: %v", name, err)
+	}
+}
+
+// tables finds sample tables of different lengths (M12).
+func (c *checker) tables(name string, i int, _ *container.Track) {
+	if reason := c.index.details[i].said.disagreement; reason != "" {
+		c.find("M12", container.Warning, c.index.End, c.index.End, "%s: %s", name, reason)
+	}
+}

@@ -1,0 +1,155 @@
+package bmff
+
+import (
+	"bytes"
+	"math/rand"
+	"slices"
+	"testing"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+)
+
+// kept fails unless an index has exactly the fragments that are not lost.
+func kept(t *testing.T, x *Index, r *recording, lost func(fragment int) bool) {
+	t.Helper()
+	of := func(row container.Row) int {
+		i, _ := slices.BinarySearch(r.ends, row.End())
+		return i
+	}
+	for i, track := range r.index.Tracks {
+		var want []container.Row
+		for _, row := range rows(track) {
+			if !lost(of(row)) {
+				want = append(want, row)
+			}
+		}
+		if got := rows(x.Tracks[i]); !slices.Equal(got, want) {
+			t.Fatalf("track %d: %d rows, want %d, or they differ", i, len(got), len(want))
+		}
+	}
+}
+
+// start is where a fragment begins.
+func (r *recording) start(i int) int64 {
+	if i > 0 {
+		return r.ends[i-1]
+	}
+	_, _, all := initOf(r.open)
+	return all
+}
+
+// initOf returns offset, size and end of the init moov.
+func initOf(b []byte) (offset, size, end int64) {
+	w := window{r: bytes.NewReader(b), size: int64(len(b)), step: maxWindow}
+	x, _ := w.box(headSize, w.size)
+	return x.offset, x.size, x.end()
+}
+
+// After a power cut any part of what was not synced may be zeros, in any order: the
+// fragments whose CRC proves them stay, also behind a hole.
+func TestPowerCut(t *testing.T) {
+	r := record(t, testTracks, 30, 21)
+	synced := slices.Max(r.synced)
+	random := rand.New(rand.NewSource(4))
+	behind := 0 // the first fragment that was not synced
+	for behind < len(r.ends) && r.ends[behind] <= synced {
+		behind++
+	}
+	if behind > len(r.ends)-4 {
+		t.Fatalf("only %d fragments are not synced", len(r.ends)-behind)
+	}
+	for n := range 400 {
+		b := slices.Clone(r.open)
+		damaged := map[int]bool{}
+		for range 1 + random.Intn(3) {
+			i := behind + random.Intn(len(r.ends)-behind)
+			start, end := r.start(i), r.ends[i]
+			from := start + random.Int63n(end-start)
+			to := min(end, from+1+random.Int63n(end-from))
+			switch n % 3 {
+			case 0: // the whole fragment
+				from, to = start, end
+			case 1: // up to its end
+				to = end
+			}
+			before := slices.Clone(b[from:to])
+			clear(b[from:to])
+			damaged[i] = damaged[i] || !bytes.Equal(before, b[from:to])
+		}
+		// the last claim may have gone with its fragment: more is read then, no less kept
+		x, _ := scan(t, b)
+		kept(t, x, r, func(i int) bool { return damaged[i] })
+		m := &memory{b: b}
+		if err := Finalize(x, int64(len(b))).Apply(m); err != nil {
+			t.Fatal(err)
+		}
+		y, findings := scan(t, m.b)
+		if y.State != Closed || len(findings) > 0 {
+			t.Fatalf("finished: %v, %v", y.State, findings)
+		}
+		clean(t, y, m)
+	}
+}
+
+// Zeros in a moof that was synced cost that fragment, and no other.
+func TestDamagedMoof(t *testing.T) {
+	r := record(t, testTracks, 30, 22)
+	for i := range r.ends {
+		if r.ends[i] > slices.Max(r.synced) {
+			break
+		}
+		start := r.start(i)
+		for _, hole := range [][2]int64{{0, 8}, {4, 8}, {0, 24}, {8, 32}, {0, 100}} {
+			b := slices.Clone(r.open)
+			clear(b[start+hole[0] : start+hole[1]])
+			x, findings := scan(t, b)
+			if x.State != Open || !slices.Equal(codes(findings), []string{"M04", "M22"}) {
+				t.Fatalf("fragment %d, hole %v: %v, %v", i, hole, x.State, findings)
+			}
+			if f := findings[1]; f.Offset != start || f.End != r.ends[i] {
+				t.Errorf("fragment %d: damage at %d..%d, want %d..%d", i, f.Offset, f.End, start, r.ends[i])
+			}
+			kept(t, x, r, func(n int) bool { return n == i })
+		}
+	}
+}
+
+// A moof inside the media of a publisher is no fragment of the file, neither one of
+// another file, nor a whole copy behind the end.
+func TestForgedFragments(t *testing.T) {
+	r := record(t, testTracks, 20, 23)
+	other := record(t, testTracks, 20, 24)
+	cut := r.ends[len(r.ends)/2]
+	forged := other.open[other.ends[3]:other.ends[4]]
+	b := slices.Concat(r.open[:cut], []byte("junk"), forged, r.open[cut:])
+	x, findings := scan(t, b)
+	if want := []string{"M04", "M22"}; !slices.Equal(codes(findings), want) {
+		t.Fatalf("%v", findings)
+	}
+	if x.Tracks[0].Samples != r.index.Tracks[0].Samples || x.Fragments != len(r.ends) {
+		t.Errorf("%d fragments, want %d", x.Fragments, len(r.ends))
+	}
+}
+
+// An error of reading is no damage.
+func TestReadError(t *testing.T) {
+	r := record(t, testTracks, 20, 25)
+	for at := range int64(len(r.open)) {
+		if _, _, err := Scan(broken{bytes.NewReader(r.open), at}, int64(len(r.open))); err == nil && at < r.ends[0] {
+			t.Fatalf("a disk that fails at %d gives no error", at)
+		}
+	}
+}
+
+// broken fails for every read that goes beyond an offset.
+type broken struct {
+	*bytes.Reader
+	at int64
+}
+
+func (b broken) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > b.at {
+		return 0, bytes.ErrTooLarge
+	}
+	return b.Reader.ReadAt(p, off)
+}

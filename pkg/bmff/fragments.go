@@ -1,0 +1,161 @@
+package bmff
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+)
+
+// fragments walks what follows the init moov. mdat is where the mdat of a closed
+// file says that it ends: what is there is no fragment.
+func (s *scanner) fragments(state State, mdat int64) State {
+	size := s.window.size
+	for at := s.index.End; at < size; {
+		f, end, reason := s.fragment(at)
+		switch {
+		case f != nil:
+			s.add(f)
+			at = end
+			continue
+		case reason == "": // another box that is whole
+			at = end
+			continue
+		case s.header.ours && s.closing(at):
+			s.prove()
+			return s.done(max(state, Committing))
+		}
+		if next, ok := s.resync(at + 1); ok {
+			s.find("M22", container.Error, at, next, "damaged: %s", reason)
+			at = next
+			continue
+		}
+		s.prove()
+		if state != Broken || at < mdat { // else it is the moov that M06 is about
+			s.find("M20", container.Warning, at, size, "cut: %s", reason)
+		}
+		return s.done(state)
+	}
+	s.prove()
+	return s.done(state)
+}
+
+// closing reports whether the moov there is the whole closing one of this file.
+func (s *scanner) closing(at int64) bool {
+	b, all, ok := s.window.whole(at, "moov", maxMoov)
+	if !ok || !sealed(all) {
+		return false
+	}
+	h, err := parseMoov(all[b.header:])
+	return err == nil && !h.fragmented && h.ours && h.fileID == s.header.fileID
+}
+
+// fragment reads the fragment at an offset. Without one and without a reason
+// there is another whole box, which ends at end.
+func (s *scanner) fragment(at int64) (f *fragment, end int64, reason string) {
+	size := s.window.size
+	b, err := s.window.box(at, size)
+	if err != nil {
+		return nil, 0, err.Error()
+	}
+	switch {
+	case b.kind == "moof" && b.size <= maxMoof:
+	case b.kind == "moof":
+		return nil, 0, fmt.Sprintf("moof of %d bytes, at most %d are read", b.size, maxMoof)
+	case s.header.ours || !knownBox(b.kind):
+		return nil, 0, fmt.Sprintf("%q where a fragment should begin", b.kind)
+	default:
+		return nil, b.end(), ""
+	}
+	f = s.spare()
+	if reason = s.read(f, b); reason != "" {
+		s.free = append(s.free, f)
+		return nil, 0, reason
+	}
+	return f, f.end, ""
+}
+
+// read reads the moof b and the header of its mdat.
+func (s *scanner) read(f *fragment, b box) (reason string) {
+	size := s.window.size
+	s.window.expect(b.size + 2*boxHeader)
+	moof := s.window.at(b.offset, b.size)
+	if int64(len(moof)) < b.size {
+		return "the file ends early"
+	}
+	if reason := s.header.parseMoof(f, moof, b.offset, s.room, s.next); reason != "" {
+		return reason
+	}
+	if s.header.ours && (!f.marked || f.mark.fileID != s.header.fileID) {
+		return "a fragment without this file's mark"
+	}
+	mdat, err := s.window.box(b.end(), size)
+	if err != nil || mdat.kind != "mdat" {
+		return "the samples of the fragment are not whole"
+	}
+	f.data, f.end = mdat.payload(), mdat.end()
+	if s.header.ours {
+		if !f.tiled() {
+			return "the samples do not fill their mdat"
+		}
+		return ""
+	}
+	for _, run := range f.runs {
+		for _, row := range run.rows {
+			if row.Offset < 0 || row.End() > size {
+				return "a sample lies outside the file"
+			}
+		}
+	}
+	return ""
+}
+
+// spare returns an empty fragment.
+func (s *scanner) spare() *fragment {
+	if n := len(s.free); n > 0 {
+		f := s.free[n-1]
+		s.free = s.free[:n-1]
+		return f
+	}
+	return &fragment{}
+}
+
+// knownBox lists what may stand between the fragments of others.
+func knownBox(kind string) bool {
+	return slices.Contains([]string{"moov", "free", "skip", "styp", "sidx", "ssix", "mfra", "emsg", "prft", "uuid", "udta", "meta", "mdat", "wide"}, kind)
+}
+
+// add queues a fragment until it is proven: a later one says that it was synced,
+// or its CRC does. Those of other makers have no proof.
+func (s *scanner) add(f *fragment) {
+	for _, run := range f.runs {
+		s.next[run.track] = run.next
+	}
+	s.room -= int64(f.rows)
+	if !s.header.ours {
+		s.take(f)
+		return
+	}
+	s.pending = append(s.pending, f)
+	if f.mark.synced <= f.offset {
+		s.synced = max(s.synced, f.mark.synced)
+	}
+	full := len(s.pending) >= maxPending
+	if full || s.synced >= s.pending[0].end {
+		s.settle(full)
+	}
+}
+
+// take enters a fragment's samples into the index.
+func (s *scanner) take(f *fragment) {
+	for _, run := range f.runs {
+		for _, row := range run.rows {
+			row.DTS += s.start[run.track]
+			s.index.Tracks[run.track].Add(row)
+		}
+	}
+	s.index.Fragments++
+	s.index.InBand |= f.mark.inBand
+	s.index.End = max(s.index.End, f.end)
+	s.free = append(s.free, f)
+}
