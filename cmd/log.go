@@ -35,7 +35,7 @@ func (l *logFlags) logger(out io.Writer, terminal bool) (zerolog.Logger, error) 
 	}
 	switch {
 	case l.format == "console", l.format == "auto" && terminal:
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""}
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, FieldsOrder: []string{"stream"}, NoColor: !terminal || os.Getenv("NO_COLOR") != ""}
 	case l.format == "json", l.format == "auto":
 	default:
 		return zerolog.Logger{}, usageError{fmt.Errorf("--log-format %q: want auto, console or json", l.format)}
@@ -46,5 +46,5 @@ func (l *logFlags) logger(out io.Writer, terminal bool) (zerolog.Logger, error) 
 // isTerminal tells whether a person looks at the output.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && escapes(f)
 }

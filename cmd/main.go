@@ -47,6 +47,10 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	var outcome exitCode
+	if errors.As(err, &outcome) {
+		return int(outcome)
+	}
 	line := "rtmptool: " + err.Error()
 	var hint hintError
 	if errors.As(err, &hint) {
@@ -65,9 +69,11 @@ func newRoot() *cobra.Command {
 		Use:   "rtmptool",
 		Short: "Record live RTMP streams so that nothing is lost",
 		Long: `rtmptool takes live RTMP streams (OBS, FFmpeg, hardware encoders), relays them
-to viewers and records every one to disk.`,
+to viewers and records every one to disk; it shows whether recordings are whole,
+and finishes those that a crash left behind.`,
 		Example: `  rtmptool serve --record-all
-  rtmptool serve --record-all --record-dir /srv/recordings --listen :1935`,
+  rtmptool inspect recordings
+  rtmptool fix recordings`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          unknownCommand,
@@ -76,9 +82,29 @@ to viewers and records every one to disk.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{hintError{err, fmt.Sprintf("see: %s --help", c.CommandPath())}}
 	})
-	root.AddCommand(newServe(), newVersion())
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(newServe(), newInspect(), newFix(), newVersion())
+	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
+}
+
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(c *cobra.Command, args []string) error {
+			found, rest, err := c.Root().Find(args)
+			if err == nil {
+				err = unknownCommand(c.Root(), rest)
+			}
+			if err != nil {
+				return err
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
 }
 
 func unknownCommand(c *cobra.Command, args []string) error {
@@ -103,10 +129,15 @@ func noArgs(c *cobra.Command, args []string) error {
 // normalize lets people write flags as many other tools take them: "-record-all"
 // for "--record-all", and "true" or "false" as an argument of its own.
 func normalize(root *cobra.Command, args []string) []string {
-	flags := map[string]*pflag.Flag{}
+	flags, shorthands := map[string]*pflag.Flag{}, map[byte]bool{}
 	for _, c := range append(root.Commands(), root) {
 		c.InitDefaultHelpFlag()
-		c.Flags().VisitAll(func(f *pflag.Flag) { flags[f.Name] = f })
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			flags[f.Name] = f
+			if f.Shorthand != "" {
+				shorthands[f.Shorthand[0]] = true
+			}
+		})
 	}
 	var out []string
 	for i := 0; i < len(args); i++ {
@@ -115,12 +146,16 @@ func normalize(root *cobra.Command, args []string) []string {
 			return append(out, args[i:]...)
 		}
 		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		f := flags[name]
-		if f == nil || !strings.HasPrefix(arg, "-") || len(name) < 2 {
+		if len(name) < 2 || !strings.HasPrefix(arg, "-") || shorthands[name[0]] && flags[name] == nil {
 			out = append(out, arg)
 			continue
 		}
 		arg = "--" + strings.TrimLeft(arg, "-")
+		f := flags[name]
+		if f == nil { // which is said of the long form
+			out = append(out, arg)
+			continue
+		}
 		if !hasValue && f.Value.Type() == "bool" && i+1 < len(args) && (args[i+1] == "true" || args[i+1] == "false") {
 			i++
 			arg += "=" + args[i]
@@ -139,12 +174,13 @@ func envName(flag string) string {
 	return "RTMPTOOL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// applyEnv sets the flags that were not given from the environment.
+// applyEnv sets the flags that were not given from the environment. An empty
+// variable counts as none.
 func applyEnv(c *cobra.Command) error {
 	var err error
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		value, ok := os.LookupEnv(envName(f.Name))
-		if !ok || f.Changed || err != nil {
+		value := os.Getenv(envName(f.Name))
+		if value == "" || f.Changed || err != nil {
 			return
 		}
 		if setErr := c.Flags().Set(f.Name, value); setErr != nil {

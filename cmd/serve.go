@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -13,22 +14,29 @@ import (
 	"github.com/rs/zerolog/diode"
 	"github.com/spf13/cobra"
 
+	"github.com/rtmptool/rtmptool/internal/recfile"
 	"github.com/rtmptool/rtmptool/internal/record"
 	"github.com/rtmptool/rtmptool/internal/server"
 	"github.com/rtmptool/rtmptool/internal/status"
 )
 
-// logQueue is how many log lines may wait for a slow reader of stderr; beyond
-// them lines are dropped, so that nothing waits for a log.
-const logQueue = 1000
+// Log lines wait in a queue for a slow reader of stderr; beyond its length they
+// are dropped, so that nothing waits for a log. The queue is polled: its other way
+// of waiting can miss a line until the next one comes.
+const (
+	logQueue = 1000
+	logPoll  = 20 * time.Millisecond
+)
 
 type serveOptions struct {
-	server       server.Config
-	log          logFlags
-	recordAll    bool
-	recordDir    string
-	recordFormat string
-	recordBuffer int64
+	server        server.Config
+	log           logFlags
+	recordAll     bool
+	recordDir     string
+	recordFormat  string
+	recordSync    time.Duration
+	recordRecover bool
+	recordBuffer  int64
 }
 
 func newServe() *cobra.Command {
@@ -61,7 +69,9 @@ second interrupt ends serve at once.`,
 	f.SortFlags = false
 	f.BoolVar(&o.recordAll, "record-all", false, "record every stream")
 	f.StringVar(&o.recordDir, "record-dir", "recordings", "where recordings go; created if missing")
-	f.StringVar(&o.recordFormat, "record-format", "auto", "file format: auto, flv")
+	f.StringVar(&o.recordFormat, "record-format", "auto", "file format: auto (MP4 for H.265, FLV for all else), flv, mp4")
+	f.DurationVar(&o.recordSync, "record-sync", time.Second, "how often recordings are made safe from a power cut; 0: only when they end")
+	f.BoolVar(&o.recordRecover, "record-recover", true, "at the start, finish recordings that a crash left behind")
 	f.Int64Var(&o.recordBuffer, "record-buffer", 64<<20, "bytes of a stream that may wait for a slow disk")
 	f.StringArrayVar(&s.Listen, "listen", []string{":1935"}, "address to listen on; may be repeated")
 	f.DurationVar(&s.HandshakeTimeout, "handshake-timeout", 10*time.Second, "time for the RTMP handshake")
@@ -77,12 +87,10 @@ second interrupt ends serve at once.`,
 }
 
 func (o *serveOptions) validate() error {
-	switch o.recordFormat {
-	case "auto", "flv":
-	case "mp4":
-		return usageError{hintError{errors.New("--record-format mp4 is not available yet"), "leave it out: H.265 is recorded as FLV (Enhanced RTMP)"}}
+	switch record.Format(o.recordFormat) {
+	case record.Auto, record.FLV, record.MP4:
 	default:
-		return usageError{hintError{fmt.Errorf("--record-format %q is unknown", o.recordFormat), "use auto or flv"}}
+		return usageError{hintError{fmt.Errorf("--record-format %q is unknown", o.recordFormat), "use auto, flv or mp4"}}
 	}
 	s := &o.server
 	for _, d := range []struct {
@@ -108,7 +116,11 @@ func (o *serveOptions) validate() error {
 		s.PublishGrace = -1
 	}
 	for _, address := range s.Listen {
-		if _, _, err := net.SplitHostPort(address); err != nil {
+		_, port, err := net.SplitHostPort(address)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
 			return usageError{hintError{fmt.Errorf("--listen %q: %w", address, err), "use HOST:PORT or :PORT, for example --listen 127.0.0.1:1935"}}
 		}
 	}
@@ -120,8 +132,9 @@ func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go, recordings are finished all the same
 	screen := status.NewScreen(stderr, isTerminal(stderr) && !o.log.quiet)
-	queue := diode.NewWriter(screen, logQueue, 0, func(missed int) {
+	queue := diode.NewWriter(screen, logQueue, logPoll, func(missed int) {
 		fmt.Fprintf(screen, "%d log lines were dropped: stderr is too slow\n", missed)
 	})
 	defer queue.Close()
@@ -162,7 +175,12 @@ func (o *serveOptions) start(log zerolog.Logger) (*server.Server, error) {
 		if err := record.Prepare(o.recordDir); err != nil {
 			return nil, hintError{err, "choose another directory with --record-dir, or make this one writable"}
 		}
-		o.server.Record = &record.Config{Dir: o.recordDir, Logger: log}
+		if o.recordRecover {
+			if err := recoverRecordings(o.recordDir, log); err != nil {
+				return nil, err
+			}
+		}
+		o.server.Record = &record.Config{Dir: o.recordDir, Format: record.Format(o.recordFormat), SyncEvery: o.recordSync, Logger: log}
 	}
 	s := server.New(o.server)
 	err := s.Listen()
@@ -172,7 +190,27 @@ func (o *serveOptions) start(log zerolog.Logger) (*server.Server, error) {
 	case errors.Is(err, syscall.EACCES):
 		return nil, hintError{err, "choose a port above 1023, for example --listen :1935"}
 	case err != nil:
-		return nil, err
+		return nil, hintError{err, "choose another address with --listen, for example --listen :1935"}
 	}
 	return s, nil
+}
+
+// recoverRecordings finishes what a crash left behind, before new recordings begin.
+func recoverRecordings(dir string, log zerolog.Logger) error {
+	err := recfile.Recover(dir, func(r recfile.Recovered) {
+		switch event := log.Info().Str("path", r.Path); {
+		case r.Err != nil:
+			log.Error().Str("path", r.Path).Err(r.Err).Msg("could not recover a recording: see rtmptool inspect")
+		case r.Removed:
+			event.Msg("removed a recording that held nothing")
+		default:
+			after := r.Fixed.After
+			event.Stringer("duration", after.Duration().Round(time.Millisecond)).Int64("bytes", after.Size).
+				Bool("lossy", r.Fixed.Outcome == recfile.Lossy).Msg("recovered a recording")
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("look for unfinished recordings: %w", err)
+	}
+	return nil
 }

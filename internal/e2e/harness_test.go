@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/peers"
-	"github.com/rtmptool/rtmptool/pkg/flv"
+	"github.com/rtmptool/rtmptool/internal/recfile"
 )
 
 // patience bounds every wait for a state; only a broken program reaches it.
@@ -237,18 +237,12 @@ func finish(t testing.TB, what string, p *peers.Process) {
 // awaitRecorded waits until a recording that is being written holds so much.
 func awaitRecorded(t testing.TB, path string, long time.Duration) {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	await(t, fmt.Sprintf("%v in %s", long, filepath.Base(path)), func() bool {
-		info, err := f.Stat()
+		r, err := recfile.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		index, _ := flv.Scan(f, info.Size())
-		return index.Duration() >= long
+		return r.Duration() >= long
 	})
 }
 

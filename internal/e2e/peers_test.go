@@ -41,8 +41,8 @@ func TestGStreamer(t *testing.T) {
 	finish(t, "GStreamer as publisher", publisher)
 	s.await("recorded", "live/gst")
 	finish(t, "GStreamer as viewer", viewer)
-	index := whole(t, path)
-	if frames, _ := index.Frames(); frames != 150 {
+	r := whole(t, path)
+	if frames := r.Index.Tracks[0].Samples; frames != 150 {
 		t.Errorf("%d frames are recorded, want 150", frames)
 	}
 	// rtmp2src ends at StreamEOF and may let go of the last frame, which it has.

@@ -40,8 +40,9 @@ type Recording struct {
 	Index     container.Index
 	Findings  []container.Finding
 
-	plan container.Plan                 // mends a file of ours in place
-	copy func(dst container.File) error // makes a finished copy of anybody's
+	ourHead bool                           // what there is of its head is what a recorder of ours writes
+	plan    container.Plan                 // mends a file of ours in place
+	copy    func(dst container.File) error // makes a finished copy of anybody's
 }
 
 // Plan lists what fix would do to the file, in place; nil if it needs nothing or
@@ -126,6 +127,7 @@ func scan(path string, f file) (*Recording, error) {
 		return nil, err
 	}
 	err = nil
+	r.ourHead = isOurHead(head[:n])
 	switch sniff(path, head[:n]) {
 	case "FLV":
 		r.Format = "FLV"
@@ -140,6 +142,17 @@ func scan(path string, f file) (*Recording, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
+}
+
+// isOurHead: nothing yet, or what our writers begin a file with.
+func isOurHead(head []byte) bool {
+	for _, ours := range []string{"FLV\x01", "\x00\x00\x00\x20ftypiso5"} {
+		n := min(len(head), len(ours))
+		if string(head[:n]) == ours[:n] {
+			return true
+		}
+	}
+	return false
 }
 
 // sniff tells the format by the first bytes, or by the name of a file that has too

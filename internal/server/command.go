@@ -44,7 +44,10 @@ func (s *session) command(m rtmp.Message) error {
 	case "play":
 		return s.play(m.StreamID, cmd, cmd.Arg(0))
 	case "play2":
-		name, _ := amf.Get(cmd.Arg(0), "streamName")
+		name, ok := amf.Get(cmd.Arg(0), "streamName")
+		if !ok {
+			return s.status(m.StreamID, rtmp.LevelError, rtmp.CodePlayFailed, "play2 without a streamName")
+		}
 		return s.play(m.StreamID, cmd, name)
 	case "pause", "pauseRaw":
 		return s.pause(m.StreamID, cmd)
@@ -62,7 +65,7 @@ func (s *session) command(m rtmp.Message) error {
 		return nil
 	case "deleteStream":
 		// GStreamer names the stream instead of its id.
-		id, ok := amf.Number(cmd.Arg(0))
+		id, ok := cmd.Arg(0).(float64)
 		if !ok {
 			id = float64(m.StreamID)
 		}
@@ -105,8 +108,8 @@ func (s *session) connect(cmd rtmp.Command) error {
 		s.tcURL = text("tcurl")
 	}
 	encoding := 0.0
-	if v, ok := amf.Get(cmd.Object, "objectEncoding"); ok {
-		encoding, _ = amf.Number(v)
+	if v, _ := amf.Get(cmd.Object, "objectEncoding"); v == 3.0 {
+		encoding = 3
 	}
 	forward := amf.Object{{Key: "*", Value: float64(canForward)}}
 	enhanced := amf.Object{
@@ -143,22 +146,22 @@ func (s *session) createStream(cmd rtmp.Command) error {
 // messageStreamFor finds the stream that a publish or play command means. Some
 // encoders never create one, or send the command on stream 0.
 func (s *session) messageStreamFor(id uint32) *messageStream {
+	if id == 0 {
+		if len(s.streams) > 0 {
+			return s.first(func(ms *messageStream) bool { return !ms.busy() })
+		}
+		id = 1
+	}
 	if ms, ok := s.streams[id]; ok {
 		return ms
 	}
-	if id == 0 && len(s.streams) > 0 {
-		for _, ms := range s.streams {
-			if ms.pub == nil && ms.viewer == nil {
-				return ms
-			}
-		}
-	}
-	if id > 1 || len(s.streams) > 0 {
+	given := id == 1 || id < s.nextID // closeStream ends a stream, but its id may be used again
+	if !given || len(s.streams) >= maxMessageStreams {
 		return nil
 	}
-	s.streams[1] = &messageStream{id: 1}
-	s.nextID = 2
-	return s.streams[1]
+	s.nextID = max(s.nextID, 2)
+	s.streams[id] = &messageStream{id: id}
+	return s.streams[id]
 }
 
 func (s *session) fcPublish(cmd rtmp.Command) error {
@@ -173,17 +176,17 @@ func (s *session) fcPublish(cmd rtmp.Command) error {
 
 func (s *session) publish(id uint32, cmd rtmp.Command) error {
 	ms := s.messageStreamFor(id)
-	if ms == nil || ms.pub != nil || ms.viewer != nil {
+	if ms == nil || ms.busy() {
 		return s.status(id, rtmp.LevelError, rtmp.CodePublishBadName, "the message stream is in use or does not exist")
 	}
 	key, _ := amf.String(cmd.Arg(0))
 	target, err := rtmp.ParseTarget(s.app, s.tcURL, key)
 	if err != nil {
-		return s.refuse(ms.id, err.Error())
+		return s.refusePublisher(ms.id, err.Error())
 	}
 	publication, err := s.server.publish(s, target.Name)
 	if err != nil {
-		return s.refuse(ms.id, fmt.Sprintf("%s: %v", target.Name, err))
+		return s.refusePublisher(ms.id, fmt.Sprintf("%s: %v", target.Name, err))
 	}
 	ms.pub = &publisher{publication: publication, log: s.log.With().Str("stream", target.Name).Logger()}
 	ms.pub.clock.epoch, ms.pub.clock.wall = publication.Epoch(), time.Now()
@@ -211,15 +214,24 @@ func (s *session) replayEarly() error {
 	return nil
 }
 
-// refuse tells a publisher why it may not publish, and ends the connection: after
-// a success that is taken back OBS would try for ever.
-func (s *session) refuse(id uint32, why string) error {
+// refusePublisher tells a publisher why it may not publish, before any success:
+// after one that is taken back OBS would try for ever.
+func (s *session) refusePublisher(id uint32, why string) error {
 	s.log.Warn().Str("reason", why).Msg("refused a publisher")
-	return errors.Join(s.status(id, rtmp.LevelError, rtmp.CodePublishBadName, why), errRefused)
+	return s.refuse(id, rtmp.CodePublishBadName, why)
+}
+
+// refuse says why, and ends the connection unless it has other streams.
+func (s *session) refuse(id uint32, code, why string) error {
+	err := s.status(id, rtmp.LevelError, code, why)
+	if s.first((*messageStream).busy) == nil {
+		err = errors.Join(err, errRefused)
+	}
+	return err
 }
 
 func (s *session) fcUnpublish(id uint32, cmd rtmp.Command) error {
-	ms := s.publishingStream(id)
+	ms := s.publishingStream(id, cmd.Arg(0))
 	if ms != nil {
 		id = ms.id
 		s.stop(ms)
@@ -234,28 +246,36 @@ func (s *session) fcUnpublish(id uint32, cmd rtmp.Command) error {
 	return s.status(id, rtmp.LevelStatus, rtmp.CodeUnpublish, "publishing ended")
 }
 
-// publishingStream finds the stream that a command without its id ends.
-func (s *session) publishingStream(id uint32) *messageStream {
-	if ms := s.mediaStream(id); ms != nil && ms.pub != nil {
+// publishingStream finds the stream that a command ends, by its id or by the name
+// that is published.
+func (s *session) publishingStream(id uint32, name any) *messageStream {
+	if ms := s.streams[id]; ms != nil && ms.publishes() {
 		return ms
 	}
-	return nil
+	key, _ := amf.String(name)
+	target, _ := rtmp.ParseTarget(s.app, s.tcURL, key) // no name matches no stream
+	if ms := s.first(func(ms *messageStream) bool { return ms.publishes() && ms.pub.name() == target.Name }); ms != nil {
+		return ms
+	}
+	if s.publishing.Load() > 1 {
+		return nil
+	}
+	return s.first((*messageStream).publishes)
 }
 
 func (s *session) deleteStream(id uint32) {
-	ms, ok := s.streams[id]
-	if !ok {
-		if len(s.streams) != 1 {
-			return
-		}
-		for id, ms = range s.streams { // the only one can be meant
-		}
+	ms := s.streams[id]
+	if ms == nil && id == 0 && len(s.streams) == 1 { // the only one is meant
+		ms = s.first(func(*messageStream) bool { return true })
+	}
+	if ms == nil {
+		return
 	}
 	s.stop(ms)
 	if ms.viewer != nil {
 		ms.viewer.wait()
 	}
-	delete(s.streams, id)
+	delete(s.streams, ms.id)
 }
 
 func (s *session) play(id uint32, cmd rtmp.Command, name any) error {
@@ -266,7 +286,7 @@ func (s *session) play(id uint32, cmd rtmp.Command, name any) error {
 	key, _ := amf.String(name)
 	target, err := rtmp.ParseTarget(s.app, s.tcURL, key)
 	if err != nil {
-		return errors.Join(s.status(ms.id, rtmp.LevelError, rtmp.CodePlayNotFound, err.Error()), errRefused)
+		return s.refuse(ms.id, rtmp.CodePlayNotFound, err.Error())
 	}
 	if ms.viewer != nil { // another stream on the same message stream
 		ms.viewer.stop()
@@ -281,9 +301,11 @@ func (s *session) play(id uint32, cmd rtmp.Command, name any) error {
 	if err := s.rtmp.WriteMessages(messages...); err != nil {
 		return err
 	}
-	s.conn.keepAlive(s.server.config.ReadTimeout)
+	if s.publishing.Load() == 0 { // whose limit is the shorter one
+		s.conn.keepAlive(s.server.config.ReadTimeout)
+	}
 	s.log.Debug().Str("stream", target.Name).Str("client", s.version).Msg("playing")
-	ms.viewer = s.startViewer(ms.id, target.Name)
+	ms.viewer = s.startViewer(ms, target.Name)
 	return nil
 }
 
@@ -303,22 +325,22 @@ func (s *session) pause(id uint32, cmd rtmp.Command) error {
 	err := s.rtmp.WriteMessages(
 		rtmp.OnStatus(id, rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodeUnpause, "playing")),
 		rtmp.UserControl(rtmp.EventStreamBegin, id))
-	ms.viewer.stop()
-	ms.viewer.wait()
-	ms.viewer = s.startViewer(id, ms.viewer.name)
+	if done(ms.viewer.done) {
+		ms.viewer = s.startViewer(ms, ms.viewer.name)
+	}
 	return err
 }
 
 func (s *session) receive(id uint32, cmd rtmp.Command) {
 	ms := s.streams[id]
 	on, ok := cmd.Arg(0).(bool)
-	if ms == nil || ms.viewer == nil || !ok {
+	if ms == nil || !ok {
 		return
 	}
 	if cmd.Name == "receiveAudio" {
-		ms.viewer.noAudio.Store(!on)
+		ms.noAudio.Store(!on)
 	} else {
-		ms.viewer.noVideo.Store(!on)
+		ms.noVideo.Store(!on)
 	}
 }
 
@@ -330,15 +352,13 @@ func (s *Server) publish(sess *session, name string) (*live.Publication, error) 
 		return nil, err
 	}
 	s.mu.Lock()
-	closing := s.closing
-	if !closing {
-		sess.publishing.Add(1)
-	}
-	s.mu.Unlock()
-	if closing {
+	defer s.mu.Unlock()
+	if s.closing {
 		publication.Close()
 		return nil, errors.New("the server is shutting down")
 	}
+	s.publishers.Add(1)
+	sess.publishing.Add(1)
 	s.startRecorder(publication)
 	return publication, nil
 }

@@ -23,16 +23,20 @@ type viewer struct {
 	log     zerolog.Logger
 	cancel  context.CancelFunc
 	done    chan struct{}
-	noAudio atomic.Bool // the client asked for none
-	noVideo atomic.Bool
-	pieces  [][]byte // scratch of write
+
+	noAudio, noVideo *atomic.Bool // of the message stream
+
+	// Owned by the viewer's goroutine.
+	awaitKey bool     // video was off: it comes back at a keyframe
+	pieces   [][]byte // scratch of write
 }
 
 // startViewer begins to play a stream, or to wait for it.
-func (s *session) startViewer(id uint32, name string) *viewer {
+func (s *session) startViewer(ms *messageStream, name string) *viewer {
 	ctx, cancel := context.WithCancel(s.server.viewers)
 	v := &viewer{
-		session: s, id: id, name: name,
+		session: s, id: ms.id, name: name,
+		noAudio: &ms.noAudio, noVideo: &ms.noVideo,
 		cursor: s.server.streams.Subscribe(name),
 		log:    s.log.With().Str("stream", name).Logger(),
 		cancel: cancel,
@@ -54,11 +58,7 @@ func (v *viewer) run(ctx context.Context) {
 	defer v.cancel()
 	defer v.cursor.Close()
 	err := v.relay(ctx)
-	stopped := v.session.server.viewers.Err() != nil
-	if stopped && err == nil {
-		err = v.farewell()
-	}
-	if stopped || err != nil {
+	if err != nil || v.stopping() {
 		_ = v.session.conn.Close() // the session's reader sees it and ends
 	}
 	event := v.log.Debug()
@@ -68,14 +68,22 @@ func (v *viewer) run(ctx context.Context) {
 	event.AnErr("reason", err).Msg("viewer left")
 }
 
+// stopping tells that the server ends, not only this viewer.
+func (v *viewer) stopping() bool { return v.session.server.viewers.Err() != nil }
+
 // relay writes what becomes visible until the viewer is stopped or the publisher
-// does not return in time. The error is that of the connection.
+// does not return in time. When the server ends it writes what is left. The error
+// is that of the connection.
 func (v *viewer) relay(ctx context.Context) error {
 	var deadline time.Time // for the publisher's return
 	for {
 		batch, err := v.cursor.Next(ctx, deadline)
 		if errors.Is(err, live.ErrTimeout) {
 			return v.farewell()
+		}
+		if err != nil && v.stopping() {
+			ctx, deadline = context.Background(), time.Now()
+			continue
 		}
 		if err != nil {
 			return nil // stopped
@@ -93,7 +101,10 @@ func (v *viewer) relay(ctx context.Context) error {
 			if err := v.tell(rtmp.UserControl(rtmp.EventStreamEOF, v.id)); err != nil {
 				return err
 			}
-			deadline = time.Now().Add(max(0, v.session.server.config.PublishGrace))
+			deadline = time.Now()
+			if !v.stopping() {
+				deadline = deadline.Add(max(0, v.session.server.config.PublishGrace))
+			}
 		}
 	}
 }
@@ -102,9 +113,8 @@ func (v *viewer) relay(ctx context.Context) error {
 // published.
 func (v *viewer) write(packets []*media.Packet) error {
 	v.pieces = v.pieces[:0]
-	noAudio, noVideo := v.noAudio.Load(), v.noVideo.Load()
 	for _, p := range packets {
-		if p.Kind == media.Audio && noAudio || p.Kind == media.Video && noVideo {
+		if !v.wants(p) {
 			continue
 		}
 		frame := p.Frame
@@ -117,6 +127,19 @@ func (v *viewer) write(packets []*media.Packet) error {
 		return nil
 	}
 	return v.session.rtmp.WriteChunks(v.pieces)
+}
+
+// wants applies receiveAudio and receiveVideo to frames. Everything else is sent
+// all the same, so that a decoder is ready when they come back.
+func (v *viewer) wants(p *media.Packet) bool {
+	if p.Role != media.Frame {
+		return true
+	}
+	if p.Kind == media.Audio {
+		return !v.noAudio.Load()
+	}
+	v.awaitKey = v.noVideo.Load() || v.awaitKey && !p.Key
+	return !v.awaitKey
 }
 
 func (v *viewer) tell(messages ...rtmp.Message) error {

@@ -15,9 +15,10 @@ type publisher struct {
 	publication *live.Publication
 	clock       clock
 	malformed   int
-	jumps       int
 	log         zerolog.Logger
 }
+
+func (p *publisher) name() string { return p.publication.Stream().Name() }
 
 // message takes a media message from the wire into the stream's ring.
 func (p *publisher) message(m rtmp.Message) error {
@@ -29,7 +30,7 @@ func (p *publisher) message(m rtmp.Message) error {
 		fallthrough
 	case rtmp.TypeDataAMF0:
 		body, ok := flv.StripDataFrame(m.Body)
-		if !ok {
+		if !ok || len(body) == 0 {
 			return nil
 		}
 		m = rtmp.Message{Type: rtmp.TypeDataAMF0, Timestamp: m.Timestamp, Body: body}
@@ -39,13 +40,13 @@ func (p *publisher) message(m rtmp.Message) error {
 		p.drop(err)
 		return nil
 	}
+	jumps := p.clock.jumps
 	packet.DTS = p.clock.time(packet, m.Timestamp, time.Now())
+	if jumps == 0 && p.clock.jumps > 0 {
+		p.log.Warn().Msg("the publisher's clock jumped: its time goes on without the jump; more jumps are only counted")
+	}
 	packet.Frame = m.Frame(uint32(max(0, packet.DTS.Milliseconds())))
 	p.publication.Publish(packet)
-	if p.clock.jumps > p.jumps {
-		p.jumps = p.clock.jumps
-		p.log.Warn().Int("jumps", p.jumps).Msg("the publisher's clock jumped: its time goes on without the jump")
-	}
 	return nil
 }
 
@@ -60,5 +61,9 @@ func (p *publisher) drop(err error) {
 func (p *publisher) end() {
 	p.publication.Close()
 	after, bytes := p.publication.Totals()
-	p.log.Info().Stringer("after", after.Round(time.Second)).Uint64("bytes", bytes).Int("malformed", p.malformed).Msg("publishing ended")
+	event := p.log.Info().Stringer("after", after.Round(time.Second)).Uint64("bytes", bytes)
+	if p.malformed+p.clock.jumps > 0 {
+		event = event.Int("malformed", p.malformed).Int("clock_jumps", p.clock.jumps)
+	}
+	event.Msg("publishing ended")
 }

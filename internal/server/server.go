@@ -34,7 +34,7 @@ const (
 	setupTimeout  = 15 * time.Second // from the handshake to publish or play
 	refusalLinger = time.Second      // a refused client may read why for so long
 	acceptPause   = 50 * time.Millisecond
-	fullLogEvery  = 10 * time.Second
+	logAgain      = 10 * time.Second // what happens with every connection is told so often
 )
 
 func (c Config) withDefaults() Config {
@@ -60,11 +60,12 @@ func (c Config) withDefaults() Config {
 
 // Server accepts RTMP connections.
 type Server struct {
-	config   Config
-	log      zerolog.Logger
-	streams  *live.Registry
-	sessions sync.WaitGroup
-	viewers  context.Context // done when viewers shall leave
+	config     Config
+	log        zerolog.Logger
+	streams    *live.Registry
+	sessions   sync.WaitGroup
+	publishers sync.WaitGroup  // message streams that publish
+	viewers    context.Context // done when viewers shall leave
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -96,7 +97,7 @@ func (s *Server) Listen() error {
 			for _, open := range s.listeners {
 				err = errors.Join(err, open.Close())
 			}
-			return fmt.Errorf("listen: %w", err)
+			return err
 		}
 		s.listeners = append(s.listeners, l)
 	}
@@ -113,7 +114,7 @@ func (s *Server) fitConnections(want int) int {
 	if files <= 0 || want <= files {
 		return want
 	}
-	s.log.Warn().Int("max_connections", files).Int("wanted", want).Msg("lowered --max-connections to what the limit for open files allows: raise it with ulimit -n")
+	s.log.Warn().Int("max_connections", files).Int("wanted", want).Msg("lowered --max-connections to fit the limit for open files (ulimit -n)")
 	return files
 }
 
@@ -143,13 +144,17 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) accept(l net.Listener) {
+	var told time.Time
 	for {
 		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // out of file descriptors, or the peer is gone already
-			s.log.Warn().Err(err).Msg("accept a connection")
+			if time.Since(told) > logAgain {
+				told = time.Now()
+				s.log.Warn().Err(err).Msg("cannot accept connections")
+			}
 			time.Sleep(acceptPause)
 			continue
 		}
@@ -167,7 +172,7 @@ func (s *Server) serve(conn *net.TCPConn) {
 		s.conns[conn] = sess
 		s.sessions.Add(1)
 	}
-	tell := full && time.Since(s.fullSince) > fullLogEvery
+	tell := full && time.Since(s.fullSince) > logAgain
 	if tell {
 		s.fullSince = time.Now()
 	}
@@ -206,6 +211,7 @@ func (s *Server) shutdown(releaseViewers func()) error {
 		sess.endPublishing()
 	}
 	s.mu.Unlock()
+	s.publishers.Wait() // their connections are closed
 	err := s.awaitRecorders(deadline.C)
 	releaseViewers()
 	s.mu.Lock()
@@ -234,14 +240,13 @@ func (s *Server) awaitRecorders(deadline <-chan time.Time) error {
 	return nil
 }
 
-// startRecorder records a publication, if the server records.
+// startRecorder records a publication, if the server records. The caller holds
+// the mutex.
 func (s *Server) startRecorder(p *live.Publication) {
 	if s.config.Record == nil {
 		return
 	}
 	r := record.Start(*s.config.Record, p.Stream().Name(), p.Cursor())
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.recorders[r] = p
 	for r, p := range s.recorders {
 		if done(r.Done()) && p.Ended() {

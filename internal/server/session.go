@@ -16,7 +16,9 @@ import (
 // Limits of a session.
 const (
 	maxMessageStreams = 8
-	maxEarlyBytes     = 256 << 10 // audio and video before publish
+	maxEarlyBytes     = 256 << 10 // audio and video before publish, with what keeping it costs
+	earlyOverhead     = 128       // bytes for a kept message beside its body
+	messageOverhead   = 128       // bytes that a message takes beside its body
 	maxCommandRate    = 20        // commands a second, after the first ones
 	maxControlRate    = 50        // protocol control messages a second
 	commandBurst      = 40
@@ -53,6 +55,22 @@ type messageStream struct {
 	id     uint32
 	pub    *publisher
 	viewer *viewer
+
+	noAudio, noVideo atomic.Bool // the client wants none; for the viewer
+}
+
+func (ms *messageStream) publishes() bool { return ms.pub != nil }
+func (ms *messageStream) busy() bool      { return ms.pub != nil || ms.viewer != nil }
+
+// first returns the message stream with the lowest id that is wanted, or nil.
+func (s *session) first(wanted func(*messageStream) bool) *messageStream {
+	var found *messageStream
+	for _, ms := range s.streams {
+		if wanted(ms) && (found == nil || ms.id < found.id) {
+			found = ms
+		}
+	}
+	return found
 }
 
 func newSession(s *Server, conn *net.TCPConn) *session {
@@ -116,31 +134,39 @@ func (s *session) serve() error {
 // message handles one message of the peer.
 func (s *session) message(m rtmp.Message) error {
 	switch m.Type {
-	case rtmp.TypeAudio, rtmp.TypeVideo, rtmp.TypeDataAMF0, rtmp.TypeDataAMF3:
+	case rtmp.TypeAudio, rtmp.TypeVideo:
 		return s.media(m)
+	case rtmp.TypeDataAMF0, rtmp.TypeDataAMF3:
+		if err := s.media(m); err != nil {
+			return err
+		}
 	case rtmp.TypeCommandAMF0, rtmp.TypeCommandAMF3:
 		if !s.commands.allow(time.Now()) {
 			return errors.New("too many commands")
 		}
-		return s.command(m)
-	}
-	// Control messages have taken effect; shared objects and unknown types have
-	// none here. They still cost something.
-	if !s.controls.allow(time.Now()) {
-		return errors.New("too many control messages")
+		if err := s.command(m); err != nil {
+			return err
+		}
+	case rtmp.TypeAck: // as many as our sending asks for
+	default:
+		// Control messages have taken effect; shared objects and unknown types have
+		// none here. They still cost something.
+		if !s.controls.allow(time.Now()) {
+			return errors.New("too many control messages")
+		}
 	}
 	return s.checkPublishers()
 }
 
 // media publishes a message, or keeps it for a publish command that is late.
 func (s *session) media(m rtmp.Message) error {
-	if ms := s.mediaStream(m.StreamID); ms != nil && ms.pub != nil {
+	if ms := s.mediaStream(m.StreamID); ms != nil && ms.publishes() {
 		return ms.pub.message(m)
 	}
 	if !s.connected {
 		return errors.New("media before connect")
 	}
-	if s.earlyBytes += len(m.Body); s.earlyBytes > maxEarlyBytes {
+	if s.earlyBytes += len(m.Body) + earlyOverhead; s.earlyBytes > maxEarlyBytes {
 		return errors.New("media without publish")
 	}
 	s.early = append(s.early, m)
@@ -150,15 +176,10 @@ func (s *session) media(m rtmp.Message) error {
 // mediaStream finds the message stream of a media message. Some encoders send on
 // stream 0: then it is the one that publishes.
 func (s *session) mediaStream(id uint32) *messageStream {
-	if ms, ok := s.streams[id]; ok || id != 0 {
-		return ms
+	if id != 0 {
+		return s.streams[id]
 	}
-	for _, ms := range s.streams {
-		if ms.pub != nil {
-			return ms
-		}
-	}
-	return nil
+	return s.first((*messageStream).publishes)
 }
 
 // checkPublishers ends a connection that sends signs of life but no media.
@@ -178,6 +199,7 @@ func (s *session) stop(ms *messageStream) {
 		ms.pub.end()
 		ms.pub = nil
 		s.publishing.Add(-1)
+		s.server.publishers.Done()
 	}
 	if ms.viewer != nil {
 		ms.viewer.stop()
@@ -207,7 +229,7 @@ func (s *session) linger() {
 	if s.conn.CloseWrite() != nil || s.conn.until(time.Now().Add(refusalLinger)) != nil {
 		return
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(s.conn, maxEarlyBytes)) // ends at the deadline
+	_, _ = io.Copy(io.Discard, s.conn) // ends at the deadline
 }
 
 func (s *session) logEnd(err error) {

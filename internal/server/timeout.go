@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,7 +26,9 @@ type timedConn struct {
 	asked   bool          // the peer was asked for a sign of life
 
 	writeRenewed atomic.Int64 // ns since 1970
-	final        atomic.Bool  // the write deadline stands
+
+	mu    sync.Mutex // held while the write deadline is set
+	final bool       // the write deadline stands
 }
 
 // until sets a fixed deadline for reading.
@@ -68,19 +71,22 @@ func (c *timedConn) Read(b []byte) (int, error) {
 // beforeWrite renews the deadline for writing.
 func (c *timedConn) beforeWrite() {
 	now := time.Now()
-	if c.final.Load() {
-		return
-	}
 	if last := c.writeRenewed.Load(); now.UnixNano()-last < int64(min(renewEvery, c.writeTimeout/4)) {
 		return
 	}
 	c.writeRenewed.Store(now.UnixNano())
-	// The connection is closed if this fails, and the write says so.
-	_ = c.SetWriteDeadline(now.Add(c.writeTimeout))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.final {
+		// The connection is closed if this fails, and the write says so.
+		_ = c.SetWriteDeadline(now.Add(c.writeTimeout))
+	}
 }
 
 // finish gives all writing that is left a last deadline.
 func (c *timedConn) finish(deadline time.Time) {
-	c.final.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.final = true
 	_ = c.SetWriteDeadline(deadline) // fails only if the connection is closed
 }

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -61,7 +62,9 @@ func (g Greeting) urls() []string {
 		if port != defaultPort {
 			url += fmt.Sprintf(":%d", port)
 		}
-		all = append(all, url)
+		if !slices.Contains(all, url) {
+			all = append(all, url)
+		}
 	}
 	for _, a := range g.Addresses {
 		tcp, ok := a.(*net.TCPAddr)

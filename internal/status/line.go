@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -25,42 +27,88 @@ func (l *Line) recording() bool {
 	return l.Recording != nil && l.Recording.Path != "" && l.Recording.Err == nil
 }
 
-// Text is the line for a terminal:
+func (l *Line) failed() bool { return l.Recording != nil && l.Recording.Err != nil }
+
+// Table is the lines for a terminal, with aligned columns:
 //
 //	REC live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers 512 MB, disk left 71 h
 //
-// It is red, with the reason, when recording is disabled.
-func (l *Line) Text() string {
-	if !l.Live {
-		return fmt.Sprintf("WAIT %s %s", l.Name, l.viewers())
+// A line is red, with the reason, when recording is disabled.
+func Table(lines []Line) []string {
+	var width [columns]int
+	rows := make([][columns]string, len(lines))
+	for i, l := range lines {
+		rows[i] = l.columns()
+		for c, text := range rows[i] {
+			width[c] = max(width[c], utf8.RuneCountInString(text))
+		}
 	}
-	state := "LIVE"
-	tail := ""
+	texts := make([]string, len(lines))
+	for i, row := range rows {
+		texts[i] = align(row, width)
+		if lines[i].failed() && os.Getenv("NO_COLOR") == "" {
+			texts[i] = "\x1b[31m" + texts[i] + "\x1b[0m"
+		}
+	}
+	return texts
+}
+
+// columns of a line: state, name, codecs, time, rate, viewers, the rest.
+const (
+	columns    = 7
+	rateColumn = 4
+)
+
+func (l *Line) columns() [columns]string {
+	name := strings.Map(printable, l.Name)
+	if !l.Live {
+		return [columns]string{"WAIT", name, "", "", "", l.viewers()}
+	}
+	state, rest := "LIVE", ""
 	switch {
 	case l.recording():
-		state = "REC"
-		tail = " " + size(l.Recording.Bytes)
+		state, rest = "REC", size(l.Recording.Bytes)
 		if l.DiskLeft > 0 {
-			tail += ", disk left " + roughly(l.DiskLeft)
+			rest += ", disk left " + roughly(l.DiskLeft)
 		}
 		if l.Recording.Skipped > 0 {
-			tail += fmt.Sprintf(", %d packets lost: the disk is too slow", l.Recording.Skipped)
+			rest += fmt.Sprintf(", %d packets lost: the disk is too slow", l.Recording.Skipped)
 		}
-	case l.Recording != nil && l.Recording.Err != nil:
-		state = "NOT RECORDED"
-		tail = ": " + reason(l.Recording.Err)
+	case l.failed():
+		state, rest = "NOT RECORDED", "("+reason(l.Recording.Err)+")"
 	}
-	text := fmt.Sprintf("%s %s %s %s %.1f Mbit/s %s%s", state, l.Name, l.codecs(), clock(l.Elapsed), l.Rate*8/1e6, l.viewers(), tail)
-	if state == "NOT RECORDED" && os.Getenv("NO_COLOR") == "" {
-		return "\x1b[31m" + text + "\x1b[0m"
+	rate := fmt.Sprintf("%.1f Mbit/s", l.Rate*8/1e6)
+	return [columns]string{state, name, l.codecs(), clock(l.Elapsed), rate, l.viewers(), rest}
+}
+
+// align pads a row. Columns that are empty in every row take no room.
+func align(row [columns]string, width [columns]int) string {
+	var b strings.Builder
+	for c, text := range row {
+		if width[c] == 0 {
+			continue
+		}
+		pad := strings.Repeat(" ", width[c]-utf8.RuneCountInString(text))
+		if c == rateColumn {
+			text, pad = pad+text, ""
+		}
+		b.WriteString(text + pad + " ")
 	}
-	return text
+	return strings.TrimRight(b.String(), " ")
+}
+
+// printable keeps a publisher's name from moving the cursor.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
 }
 
 // Log writes the line to a log.
 func (l *Line) Log(log zerolog.Logger) {
 	event := log.Info()
-	if l.Recording != nil && l.Recording.Err != nil {
+	if l.failed() {
 		event = log.Error().Str("not_recorded", reason(l.Recording.Err))
 	}
 	event = event.Str("stream", l.Name).Bool("live", l.Live).Int("viewers", l.Viewers)
@@ -97,13 +145,13 @@ func (l *Line) viewers() string {
 	return fmt.Sprintf("%d viewers", l.Viewers)
 }
 
-// reason is an error in few words: the system's own where it is one.
+// reason is an error in few words, on one line: the system's own where it is one.
 func reason(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return path.Err.Error()
+		err = path.Err
 	}
-	return err.Error()
+	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
 func clock(d time.Duration) string {
@@ -119,8 +167,10 @@ func size(bytes int64) string {
 		return fmt.Sprintf("%.1f GB", b/1e9)
 	case b >= 1e9:
 		return fmt.Sprintf("%.2f GB", b/1e9)
-	default:
+	case b >= 1e7:
 		return fmt.Sprintf("%.0f MB", b/1e6)
+	default:
+		return fmt.Sprintf("%.1f MB", b/1e6)
 	}
 }
 

@@ -3,8 +3,12 @@ package status
 import (
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/term"
 )
 
 // Screen is a terminal whose last lines are a block that is redrawn in place,
@@ -12,6 +16,7 @@ import (
 // writer.
 type Screen struct {
 	interactive bool
+	rows        func() int // height of the terminal, 0 if it is not known
 
 	mu    sync.Mutex // guards what follows
 	out   io.Writer
@@ -20,7 +25,14 @@ type Screen struct {
 
 // NewScreen makes a screen of a writer.
 func NewScreen(out io.Writer, interactive bool) *Screen {
-	return &Screen{out: out, interactive: interactive}
+	rows := func() int { return 0 }
+	if f, ok := out.(*os.File); ok {
+		rows = func() int {
+			_, height, _ := term.GetSize(int(f.Fd()))
+			return height
+		}
+	}
+	return &Screen{out: out, interactive: interactive, rows: rows}
 }
 
 // Interactive tells whether the screen is a terminal.
@@ -30,7 +42,7 @@ func (s *Screen) Interactive() bool { return s.interactive }
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.block) == 0 {
+	if !s.interactive {
 		return s.out.Write(p)
 	}
 	// One write, so that the terminal never shows half of it.
@@ -44,16 +56,31 @@ func (s *Screen) Write(p []byte) (int, error) {
 func (s *Screen) Show(lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.block)+len(lines) == 0 {
+		return
+	}
 	text := s.erase()
-	s.block = lines
+	s.block = s.fit(lines)
 	// A terminal that is gone is no reason to stop serving.
 	_, _ = io.WriteString(s.out, text+s.draw())
 }
 
-// erase moves to the first line of the block and clears to the end of the screen.
+// fit shortens a block to what the terminal shows at once, with room for a log
+// line: what has scrolled away cannot be erased.
+func (s *Screen) fit(lines []string) []string {
+	height := s.rows() - 2
+	if height < 1 || len(lines) <= height {
+		return lines
+	}
+	kept := slices.Clone(lines[:height-1])
+	return append(kept, fmt.Sprintf("and %d more", len(lines)-len(kept)))
+}
+
+// erase moves to the first line of the block and clears to the end of the screen,
+// what the terminal echoes of the keyboard included.
 func (s *Screen) erase() string {
 	if len(s.block) == 0 {
-		return ""
+		return "\r\x1b[J"
 	}
 	return fmt.Sprintf("\x1b[%dA\r\x1b[J", len(s.block))
 }

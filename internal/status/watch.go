@@ -13,6 +13,8 @@ const (
 	showEvery = time.Second
 	logEvery  = time.Minute
 	rateOver  = 5 // samples, a second apart, that a bit rate is taken over
+
+	maxDiskLeft = 365 * 24 * time.Hour // more is not told apart
 )
 
 // Source is what is watched: a *server.Server.
@@ -59,11 +61,7 @@ func (w *Watcher) run() {
 		case now := <-ticker.C:
 			lines := w.lines(now)
 			if w.screen.Interactive() {
-				texts := make([]string, len(lines))
-				for i, l := range lines {
-					texts[i] = l.Text()
-				}
-				w.screen.Show(texts)
+				w.screen.Show(Table(lines))
 			} else if now.Sub(lastLog) >= logEvery {
 				lastLog = now
 				for _, l := range lines {
@@ -84,7 +82,7 @@ func (w *Watcher) lines(now time.Time) []Line {
 		seen[st.Name] = true
 		m := w.rates[st.Name]
 		if m == nil || !m.since.Equal(st.Since) {
-			m = &meter{since: st.Since}
+			m = newMeter(st.Since)
 			w.rates[st.Name] = m
 		}
 		l := Line{Status: st, Rate: m.add(now, st.Bytes)}
@@ -103,8 +101,9 @@ func (w *Watcher) lines(now time.Time) []Line {
 	}
 	if recording > 0 {
 		if free, err := freeBytes(w.recordDir); err == nil {
+			left := min(float64(free)/recording, maxDiskLeft.Seconds())
 			for i := range lines {
-				lines[i].DiskLeft = time.Duration(float64(free) / recording * float64(time.Second))
+				lines[i].DiskLeft = time.Duration(left * float64(time.Second))
 			}
 		}
 	}
@@ -120,6 +119,15 @@ type meter struct {
 type sample struct {
 	at    time.Time
 	bytes uint64
+}
+
+// newMeter makes a meter that has begun with the publication.
+func newMeter(since time.Time) *meter {
+	m := &meter{since: since}
+	if !since.IsZero() {
+		m.samples = []sample{{at: since}}
+	}
+	return m
 }
 
 // add takes a sample and returns the rate in bytes a second.

@@ -19,8 +19,8 @@ func newTable(b []byte, width int) table {
 	if len(b) < 8 {
 		return table{}
 	}
-	count := int(binary.BigEndian.Uint32(b[4:]))
-	return table{b[8:], width, min(count, (len(b)-8)/width)}
+	count := int64(binary.BigEndian.Uint32(b[4:]))
+	return table{b[8:], width, int(min(count, int64(len(b)-8)/int64(width)))}
 }
 
 // next moves to an entry; field reads one of its words.

@@ -28,7 +28,7 @@ type Index struct {
 	Ours      bool // written by rtmptool: it has our mark
 	FileID    [16]byte
 	Fragments int
-	Synced    int64  // everything before it was synced when a fragment was written
+	Synced    int64  // what an open file tells: everything before it was synced
 	InBand    uint16 // a bit a track: parameter sets in the samples differ from the configuration
 
 	details []detail // of the tracks

@@ -2,6 +2,7 @@ package bmff
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"testing"
 
@@ -17,9 +18,9 @@ var laws = map[string][]media.Track{
 	"two audio": {testVideo, testAAC441, testOpus},
 }
 
-// quick thins what -short and the race detector would take long for.
+// stride thins what would take long with -short, or with the race detector in CI.
 func stride() int64 {
-	if testing.Short() {
+	if testing.Short() || os.Getenv("RTMPTOOL_RACE") != "" {
 		return 17
 	}
 	return 1
