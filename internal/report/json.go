@@ -85,14 +85,14 @@ func JSON(w io.Writer, f File) error {
 
 // NewFile is the JSON form of a recording.
 func NewFile(r *recfile.Recording) File {
-	f := File{Path: r.Path, Verdict: r.Verdict.String(), Format: r.Format, Size: r.Size, Duration: r.Duration().Seconds(),
+	f := File{Path: r.Path, Verdict: r.Verdict.String(), Format: r.Format, Size: r.Size, Duration: seconds(r.Duration()),
 		Ours: r.Ours, Fragments: r.Fragments, Tracks: []Track{}, Gaps: []Gap{}, Findings: []Finding{}}
 	if !r.Index.Created.IsZero() {
 		f.Recorded = r.Index.Created.UTC().Format(time.RFC3339Nano)
 	}
 	for _, t := range r.Index.Tracks {
 		j := Track{Kind: t.Kind.String(), Codec: t.Codec.String(), Frames: t.Samples, Keyframes: t.Keys,
-			Start: t.Time(t.First.DTS).Seconds(), Duration: t.Duration().Seconds()}
+			Start: seconds(t.Time(t.First.DTS)), Duration: seconds(t.Duration())}
 		if t.Kind == media.Video {
 			v, _ := codec.ParseVideo(t.Codec, t.Config) // what could be read is told
 			j.Profile, j.Width, j.Height = v.Profile, v.Width, v.Height
@@ -102,10 +102,15 @@ func NewFile(r *recfile.Recording) File {
 		f.Tracks = append(f.Tracks, j)
 	}
 	for _, g := range r.Gaps() {
-		f.Gaps = append(f.Gaps, Gap{g.Kind.String(), g.At.Seconds(), g.Length.Seconds()})
+		f.Gaps = append(f.Gaps, Gap{g.Kind.String(), seconds(g.At), seconds(g.Length)})
 	}
 	for _, x := range r.Findings {
 		f.Findings = append(f.Findings, Finding{x.Code, x.Severity.String(), x.Offset, x.End, x.Text, x.Repair})
 	}
 	return f
+}
+
+// seconds are whole milliseconds.
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
 }

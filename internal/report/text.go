@@ -123,9 +123,26 @@ func videoTrack(t *container.Track) []string {
 		keys = "1 keyframe"
 	}
 	if t.Keys > 1 {
-		keys += fmt.Sprintf(", every %.1f s", seconds/float64(t.Keys))
+		keys += fmt.Sprintf(", every %.1f s", keyInterval(t).Seconds())
 	}
 	return []string{fmt.Sprintf("%-5s", t.Kind), name, count(t.Samples) + " frames", keys}
+}
+
+// keyInterval is the mean time between keyframes.
+func keyInterval(t *container.Track) time.Duration {
+	first, last, keys := int64(0), int64(0), int64(0)
+	for r := range t.Rows() {
+		if r.Key {
+			if keys++; keys == 1 {
+				first = r.DTS
+			}
+			last = r.DTS
+		}
+	}
+	if keys < 2 {
+		return 0
+	}
+	return t.Time((last - first) / (keys - 1))
 }
 
 func channels(n int) string {

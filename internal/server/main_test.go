@@ -97,11 +97,6 @@ func (s *testServer) awaitGone(name string) {
 	s.await(name+" is gone", func() bool { _, ok := s.stream(name); return !ok })
 }
 
-func (s *testServer) awaitNotLive(name string) {
-	s.t.Helper()
-	s.await(name+" is not live", func() bool { st, _ := s.stream(name); return !st.Live })
-}
-
 // sessionCount is how many connections there are.
 func (s *testServer) sessionCount() int {
 	s.mu.Lock()

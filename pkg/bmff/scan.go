@@ -84,6 +84,9 @@ func isOpenHead(head []byte) bool {
 	return n > 0 && string(head[:n]) == string(want[:n])
 }
 
+// closeRepair is what Finalize does.
+const closeRepair = "append moov, patch 48 bytes"
+
 // verdict adds what the state means, in front of the details.
 func (s *scanner) verdict() {
 	x, size := s.index, s.window.size
@@ -96,11 +99,15 @@ func (s *scanner) verdict() {
 		f.Code, f.Severity, f.Offset = "M01", container.Error, 0
 		f.Text = fmt.Sprintf("holds nothing: a file of %d bytes without one whole sample", size)
 	case x.State == Open && x.Ours:
-		f.Code, f.Text = "M04", "no closing moov: the recorder was stopped before it could finish"
+		f.Code, f.Text, f.Repair = "M04", "no closing moov: the recorder was stopped before it could finish", closeRepair
+	case x.State == Open:
+		f.Code, f.Text, f.Repair = "M04", "fragmented: players open it slowly, and editors may not take it", "write a plain copy"
 	case x.State == Committing:
 		f.Code, f.Text = "M05", "not committed: the closing moov is there, the head was not changed yet"
+		f.Repair = closeRepair
 	case x.State == Broken:
 		f.Code, f.Text = "M06", "the closing moov is missing, cut or damaged: the fragments inside the mdat replace it"
+		f.Repair = closeRepair
 	default:
 		return
 	}

@@ -40,7 +40,7 @@ func readClaims(r io.ReaderAt, size int64) claims {
 	}
 	s := claims{end: tags.offset}
 	layout := tag.Offset == headerSize && tags.offset == headSize // Finalize overwrites just that
-	values, _ := amf.Parse(tag.Body) // what can be read counts
+	values, _ := amf.Parse(tag.Body)                              // what can be read counts
 	for _, v := range values {
 		if v == metadataName {
 			s.present = true
