@@ -4,7 +4,6 @@ import (
 	"math"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -188,10 +187,10 @@ func TestStuckViewer(t *testing.T) {
 	publisher := s.publish(source, "live/main")
 	path := s.await("recording", "live/main")["path"].(string)
 	awaitRecorded(t, path, time.Second)
-	if err := stuck.Signal(syscall.SIGSTOP); err != nil {
+	if err := stuck.Freeze(); err != nil {
 		t.Fatal(err)
 	}
-	resume := time.AfterFunc(10*time.Second, func() { stuck.Signal(syscall.SIGCONT) })
+	resume := time.AfterFunc(10*time.Second, func() { stuck.Thaw() })
 	defer resume.Stop()
 	finish(t, "publisher", publisher)
 	s.await("recorded", "live/main")
@@ -216,7 +215,7 @@ func TestPublisherReturns(t *testing.T) {
 	frozen := s.publish(source, "live/main")
 	first := s.await("recording", "live/main")["path"].(string)
 	awaitRecorded(t, first, 2*time.Second)
-	if err := frozen.Signal(syscall.SIGSTOP); err != nil {
+	if err := frozen.Freeze(); err != nil {
 		t.Fatal(err)
 	}
 	frozenAt := time.Now()
