@@ -168,7 +168,7 @@ func TestJoinLateVideo(t *testing.T) {
 			gop := f.gop(60)
 			sent = append(sent, gop...)
 			for _, c := range []*Cursor{early, r.Subscribe("live/a")} {
-				wantPackets(t, "joiner", all(c).Packets, join([]*media.Packet{config, video}, gop)...)
+				wantPackets(t, "joiner", all(c).Packets, join([]*media.Packet{video, config}, gop)...)
 			}
 			wantPackets(t, "who stayed", append(got, all(stayed).Packets...), sent...)
 		})
@@ -209,7 +209,7 @@ func TestJoinTracks(t *testing.T) {
 		gop := f.gop(2)
 		other := f.send(media.Video, media.Frame, true, 1)
 		b := all(r.Subscribe("live/a"))
-		wantPackets(t, "joiner", b.Packets, join([]*media.Packet{v0, color, a0, a1, channels, v1b}, gop, []*media.Packet{other})...)
+		wantPackets(t, "joiner", b.Packets, join([]*media.Packet{v0, color, v1b, a0, a1, channels}, gop, []*media.Packet{other})...)
 		if info := f.stream.Info(); info.Video != media.H264 || info.Audio != media.AAC || !info.Live || info.Viewers != 1 || info.Bytes == 0 {
 			t.Errorf("info %+v", info)
 		}

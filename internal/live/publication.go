@@ -116,7 +116,20 @@ func (p *Publication) remember(pkt *media.Packet) {
 	if len(configs) < maxConfigs && len(pkt.Body) <= maxConfigBody {
 		configs = append(configs, pkt)
 	}
+	slices.SortStableFunc(configs, func(a, b *media.Packet) int { return joinOrder(a) - joinOrder(b) })
 	p.configs = configs
+}
+
+// joinOrder is the order in which players expect what comes before the first
+// frame, whenever the publisher sent it again: metadata, video, audio.
+func joinOrder(p *media.Packet) int {
+	switch {
+	case p.Role == media.Metadata:
+		return 0
+	case p.Kind == media.Video:
+		return 1
+	}
+	return 2
 }
 
 // What is kept for joiners is bounded, as it outlives the ring: 16 tracks of each

@@ -189,7 +189,7 @@ func TestReceive(t *testing.T) {
 	viewer.command(1, "pause", 0, nil, true)
 	viewer.command(1, "pause", 0, nil, false)
 	viewer.skipTo("onStatus/1 NetStream.Unpause.Notify")
-	viewer.expect("begin 1", metadataSeen, "audio/1@0 aac", "video/1@80 avc", "video/1@160 v5", "video/1@200 v6")
+	viewer.expect("begin 1", metadataSeen, "video/1@80 avc", "audio/1@0 aac", "video/1@160 v5", "video/1@200 v6")
 	p.send(audio(210, aacFrame("a4")), video(240, interFrame("v7")))
 	viewer.expect("video/1@240 v7")
 }
