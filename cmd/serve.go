@@ -29,14 +29,15 @@ const (
 )
 
 type serveOptions struct {
-	server        server.Config
-	log           logFlags
-	recordAll     bool
-	recordDir     string
-	recordFormat  string
-	recordSync    time.Duration
-	recordRecover bool
-	recordBuffer  int64
+	server         server.Config
+	log            logFlags
+	recordAll      bool
+	recordDir      string
+	recordDirGiven bool
+	recordFormat   string
+	recordSync     time.Duration
+	recordRecover  bool
+	recordBuffer   int64
 }
 
 func newServe() *cobra.Command {
@@ -62,6 +63,7 @@ second interrupt ends serve at once.`,
 			if err := applyEnv(c); err != nil {
 				return err
 			}
+			o.recordDirGiven = c.Flags().Changed("record-dir")
 			return serve(c.Context(), o, c.ErrOrStderr())
 		},
 	}
@@ -137,7 +139,7 @@ func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
 	queue := diode.NewWriter(screen, logQueue, logPoll, func(missed int) {
 		fmt.Fprintf(screen, "%d log lines were dropped: stderr is too slow\n", missed)
 	})
-	defer queue.Close()
+	defer within(stderrPatience, func() { _ = queue.Close() }) // it has no error to return
 	log, err := o.log.logger(queue, isTerminal(stderr))
 	if err != nil {
 		return err
@@ -145,6 +147,9 @@ func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
 	s, err := o.start(log)
 	if err != nil {
 		return err
+	}
+	if !o.recordAll && o.recordDirGiven {
+		log.Warn().Msg("nothing is recorded: --record-dir needs --record-all")
 	}
 	if !o.log.quiet {
 		greeting := status.Greeting{Addresses: s.Addresses()}
@@ -159,12 +164,29 @@ func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
 	}
 	watch := status.Watch(s, screen, log, o.recordDir)
 	err = s.Run(ctx)
-	watch.Stop()
+	within(stderrPatience, watch.Stop)
 	if err != nil {
 		return err
 	}
 	log.Info().Msg("stopped")
 	return nil
+}
+
+// stderrPatience is how long a reader of stderr that stands still may hold up the
+// end of serve. Recordings are finished by then.
+const stderrPatience = time.Second
+
+// within calls a function that ends within a while, or is left behind.
+func within(limit time.Duration, f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
 }
 
 // start prepares everything that can fail before the first stream comes.

@@ -203,6 +203,9 @@ func TestStuckViewer(t *testing.T) {
 		}
 	}
 	finish(t, "the viewer that was stuck", stuck)
+	if left := s.await("viewer left", "live/main"); left["skips"] == nil || left["skips"].(float64) < 1 {
+		t.Errorf("the viewer was never stuck: %v", left)
+	}
 }
 
 // A publisher's network dies and it comes back within five seconds: two whole
@@ -246,6 +249,11 @@ func TestPublisherReturns(t *testing.T) {
 		}
 		// The viewer has the first part to where it froze, then the second whole.
 		seen := hashes(peers.Packets(t, viewerFile, stream))
+		for i, packets := 1, peers.Packets(t, viewerFile, stream); i < len(packets); i++ {
+			if packets[i].DTS < packets[i-1].DTS {
+				t.Errorf("stream %s: the viewer's time goes back from %v to %v", stream, packets[i-1].DTS, packets[i].DTS)
+			}
+		}
 		if !equal(seen, append(append([]string(nil), got...), want...)) {
 			t.Errorf("stream %s: the viewer has %d packets, want %d of the first publisher and %d of the second", stream, len(seen), len(got), len(want))
 		}

@@ -46,6 +46,10 @@ func (c *Config) createFile(stream string, at time.Time, ext string) (File, stri
 		if errors.Is(err, fs.ErrExist) && n < maxNameTries {
 			continue
 		}
+		if errors.Is(err, fs.ErrNotExist) && os.MkdirAll(c.Dir, dirPerm) == nil {
+			// Somebody removed the directory: the next recording is worth a new one.
+			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
+		}
 		if err != nil {
 			return nil, path, err
 		}

@@ -103,10 +103,19 @@ func TestNameCollisionsEnd(t *testing.T) {
 	}
 }
 
+// A directory that was removed is made again; one that cannot be is an error.
 func TestCreateInMissingDirectory(t *testing.T) {
-	c := quiet(filepath.Join(t.TempDir(), "gone"))
-	_, path, err := c.createFile("a", time.Now(), ".flv")
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
+	dir := t.TempDir()
+	c := quiet(filepath.Join(dir, "gone"))
+	f, path, err := c.createFile("a", time.Now(), ".flv")
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	c.Dir = filepath.Join(path, "gone") // below a file
+	if _, path, err := c.createFile("a", time.Now(), ".flv"); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("%s: %v", path, err)
 	}
 }

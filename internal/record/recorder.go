@@ -328,7 +328,8 @@ func (r *Recorder) stopSyncer() {
 // as the disk allows.
 func (r *Recorder) disable(err error) {
 	r.update(func(s *Status) { s.Err = err })
-	event := r.log.Error().Str("path", r.Status().Path).Err(err)
+	s := r.Status()
+	event := r.log.Error().Str("path", s.Path).Err(err).Stringer("duration", s.Duration.Round(time.Millisecond)).Int64("bytes", s.Bytes)
 	if r.file != nil {
 		if saveErr := r.salvage(); saveErr != nil {
 			event = event.Str("hint", "finish the file with: rtmptool fix").AnErr("finish", saveErr)

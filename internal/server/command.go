@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/rtmptool/rtmptool/internal/live"
 	"github.com/rtmptool/rtmptool/pkg/amf"
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
@@ -104,6 +106,7 @@ func (s *session) connect(cmd rtmp.Command) error {
 		return t
 	}
 	s.app, s.version = text("app"), text("flashVer")
+	s.version = s.version[:min(len(s.version), maxVersion)]
 	if s.tcURL = text("tcUrl"); s.tcURL == "" {
 		s.tcURL = text("tcurl")
 	}
@@ -217,7 +220,7 @@ func (s *session) replayEarly() error {
 // refusePublisher tells a publisher why it may not publish, before any success:
 // after one that is taken back OBS would try for ever.
 func (s *session) refusePublisher(id uint32, why string) error {
-	s.log.Warn().Str("reason", why).Msg("refused a publisher")
+	s.server.warn(s.log, func(e *zerolog.Event) { e.Str("reason", why).Msg("refused a publisher") })
 	return s.refuse(id, rtmp.CodePublishBadName, why)
 }
 

@@ -34,6 +34,7 @@ const (
 	setupTimeout  = 15 * time.Second // from the handshake to publish or play
 	refusalLinger = time.Second      // a refused client may read why for so long
 	acceptPause   = 50 * time.Millisecond
+	warningBurst  = 20               // warnings at once, then one a second
 	logAgain      = 10 * time.Second // what happens with every connection is told so often
 )
 
@@ -73,6 +74,8 @@ type Server struct {
 	recorders map[*record.Recorder]*live.Publication // at least those not done
 	closing   bool
 	fullSince time.Time // when "full" was logged last
+	warnings  rate      // of what peers can cause
+	unwarned  int       // warnings that were left out since the last one
 }
 
 // New returns a server that Run starts.
@@ -84,13 +87,13 @@ func New(c Config) *Server {
 		streams:   live.NewRegistry(c.Live),
 		conns:     make(map[net.Conn]*session),
 		recorders: make(map[*record.Recorder]*live.Publication),
+		warnings:  rate{limit: 1, burst: warningBurst},
 	}
 }
 
 // Listen opens the listeners, so that an address in use is known before anything
 // else happens.
 func (s *Server) Listen() error {
-	s.config.MaxConnections = s.fitConnections(s.config.MaxConnections)
 	for _, address := range s.config.Listen {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
@@ -101,7 +104,26 @@ func (s *Server) Listen() error {
 		}
 		s.listeners = append(s.listeners, l)
 	}
+	s.config.MaxConnections = s.fitConnections(s.config.MaxConnections)
 	return nil
+}
+
+// warn logs what any peer can cause, at a bounded rate.
+func (s *Server) warn(log zerolog.Logger, tell func(*zerolog.Event)) {
+	s.mu.Lock()
+	allowed, left := s.warnings.allow(time.Now()), s.unwarned
+	if s.unwarned++; allowed {
+		s.unwarned = 0
+	}
+	s.mu.Unlock()
+	if !allowed {
+		return
+	}
+	event := log.Warn()
+	if left > 0 {
+		event = event.Int("not_logged_before", left)
+	}
+	tell(event)
 }
 
 // fitConnections lowers the number of connections to what the limit for open

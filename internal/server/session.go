@@ -16,6 +16,7 @@ import (
 // Limits of a session.
 const (
 	maxMessageStreams = 8
+	maxVersion        = 64        // bytes of a client's name in the log
 	maxEarlyBytes     = 256 << 10 // audio and video before publish, with what keeping it costs
 	earlyOverhead     = 128       // bytes for a kept message beside its body
 	messageOverhead   = 128       // bytes that a message takes beside its body
@@ -236,7 +237,7 @@ func (s *session) logEnd(err error) {
 	var violation *rtmp.ProtocolError
 	switch {
 	case errors.As(err, &violation):
-		s.log.Warn().Err(err).Msg("closed a connection that broke the protocol")
+		s.server.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection that broke the protocol") })
 	case errors.Is(err, errRefused), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		s.log.Debug().Msg("connection ended")
 	default:

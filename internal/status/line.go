@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -39,19 +40,32 @@ func Table(lines []Line) []string {
 	rows := make([][columns]string, len(lines))
 	for i, l := range lines {
 		rows[i] = l.columns()
+		if l.failed() {
+			continue // its reason is long
+		}
 		for c, text := range rows[i] {
 			width[c] = max(width[c], utf8.RuneCountInString(text))
 		}
 	}
 	texts := make([]string, len(lines))
 	for i, row := range rows {
-		texts[i] = align(row, width)
-		if lines[i].failed() && os.Getenv("NO_COLOR") == "" {
-			texts[i] = "\x1b[31m" + texts[i] + "\x1b[0m"
+		if !lines[i].failed() {
+			texts[i] = align(row, width)
+			continue
+		}
+		texts[i] = strings.Join(slices.DeleteFunc(row[:], func(s string) bool { return s == "" }), " ")
+		if os.Getenv("NO_COLOR") == "" {
+			texts[i] = red + texts[i] + plain
 		}
 	}
 	return texts
 }
+
+// Colours of a terminal.
+const (
+	red   = "\x1b[31m"
+	plain = "\x1b[0m"
+)
 
 // columns of a line: state, name, codecs, time, rate, viewers, the rest.
 const (
@@ -75,7 +89,8 @@ func (l *Line) columns() [columns]string {
 			rest += fmt.Sprintf(", %d packets lost: the disk is too slow", l.Recording.Skipped)
 		}
 	case l.failed():
-		state, rest = "NOT RECORDED", "("+reason(l.Recording.Err)+")"
+		// What matters stands first: a narrow terminal shows no more.
+		state, name = "NOT RECORDED", name+" ("+reason(l.Recording.Err)+")"
 	}
 	rate := fmt.Sprintf("%.1f Mbit/s", l.Rate*8/1e6)
 	return [columns]string{state, name, l.codecs(), clock(l.Elapsed), rate, l.viewers(), rest}

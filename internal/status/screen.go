@@ -16,7 +16,7 @@ import (
 // writer.
 type Screen struct {
 	interactive bool
-	rows        func() int // height of the terminal, 0 if it is not known
+	size        func() (width, height int) // of the terminal, 0 if it is not known
 
 	mu    sync.Mutex // guards what follows
 	out   io.Writer
@@ -25,14 +25,14 @@ type Screen struct {
 
 // NewScreen makes a screen of a writer.
 func NewScreen(out io.Writer, interactive bool) *Screen {
-	rows := func() int { return 0 }
+	size := func() (int, int) { return 0, 0 }
 	if f, ok := out.(*os.File); ok {
-		rows = func() int {
-			_, height, _ := term.GetSize(int(f.Fd()))
-			return height
+		size = func() (int, int) {
+			width, height, _ := term.GetSize(int(f.Fd())) // 0 on an error
+			return width, height
 		}
 	}
-	return &Screen{out: out, interactive: interactive, rows: rows}
+	return &Screen{out: out, interactive: interactive, size: size}
 }
 
 // Interactive tells whether the screen is a terminal.
@@ -68,12 +68,28 @@ func (s *Screen) Show(lines []string) {
 // fit shortens a block to what the terminal shows at once, with room for a log
 // line: what has scrolled away cannot be erased.
 func (s *Screen) fit(lines []string) []string {
-	height := s.rows() - 2
-	if height < 1 || len(lines) <= height {
+	width, height := s.size()
+	lines = slices.Clone(lines)
+	for i, line := range lines {
+		lines[i] = cut(line, width)
+	}
+	if height -= 2; height < 1 || len(lines) <= height {
 		return lines
 	}
-	kept := slices.Clone(lines[:height-1])
-	return append(kept, fmt.Sprintf("and %d more", len(lines)-len(kept)))
+	return append(lines[:height-1], fmt.Sprintf("and %d more", len(lines)-height+1))
+}
+
+// cut shortens a line to a width, with a mark that it goes on.
+func cut(line string, width int) string {
+	text, colored := strings.CutPrefix(line, red)
+	text = strings.TrimSuffix(text, plain)
+	if runes := []rune(text); width > 0 && len(runes) > width {
+		text = string(runes[:width-1]) + "…"
+	}
+	if colored {
+		return red + text + plain
+	}
+	return text
 }
 
 // erase moves to the first line of the block and clears to the end of the screen,

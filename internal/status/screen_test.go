@@ -57,7 +57,7 @@ func TestScreen(t *testing.T) {
 func TestScreenOfATerminal(t *testing.T) {
 	var out bytes.Buffer
 	s := NewScreen(&out, true)
-	s.rows = func() int { return 6 }
+	s.size = func() (int, int) { return 0, 6 }
 	_, _ = s.Write([]byte("ready\n"))
 	out.WriteString("^C") // the terminal's echo
 	s.Show([]string{"one", strings.Repeat("long ", 40)})
@@ -134,4 +134,24 @@ func TestScreenGone(t *testing.T) {
 		t.Errorf("wrote %d, %v", n, err)
 	}
 	s.Show(nil)
+}
+
+// TestScreenCutsLines: a line that the terminal has no room for says so, in its
+// colour.
+func TestScreenCutsLines(t *testing.T) {
+	for _, tt := range []struct {
+		line  string
+		width int
+		want  string
+	}{
+		{"REC live/main", 80, "REC live/main"},
+		{"REC live/main", 13, "REC live/main"},
+		{"REC live/main", 8, "REC liv…"},
+		{"REC live/main", 0, "REC live/main"},
+		{red + "NOT RECORDED live/main (no space)" + plain, 20, red + "NOT RECORDED live/m…" + plain},
+	} {
+		if got := cut(tt.line, tt.width); got != tt.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", tt.line, tt.width, got, tt.want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package rtmp
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -105,12 +106,23 @@ func (c *Conn) WriteMessages(messages ...Message) error {
 func (c *Conn) WriteChunks(pieces [][]byte) error {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	c.beforeWrite()
 	c.vec = pieces
-	n, err := c.vec.WriteTo(c.w)
-	c.vec = nil
-	c.sent.Add(uint64(n))
-	return err
+	defer func() { c.vec = nil }()
+	for {
+		c.beforeWrite()
+		n, err := c.vec.WriteTo(c.w)
+		c.sent.Add(uint64(n))
+		// A peer that is slow but takes something has not stopped: the deadline is
+		// for what it takes, not for all the pieces.
+		if err == nil || n == 0 || len(c.vec) == 0 || !isTimeout(err) {
+			return err
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func (c *Conn) beforeWrite() {
