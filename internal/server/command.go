@@ -350,7 +350,7 @@ func (s *session) receive(id uint32, cmd rtmp.Command) {
 // publish begins a publication for a session, with its recorder. A session that
 // begins to publish while the server shuts down is refused.
 func (s *Server) publish(sess *session, name string) (*live.Publication, error) {
-	publication, err := s.streams.Publish(name, func() { _ = sess.conn.Close() })
+	publication, err := s.streams.Publish(name, sess.evict)
 	if err != nil {
 		return nil, err
 	}

@@ -309,3 +309,44 @@ func TestRecordersAreForgotten(t *testing.T) {
 		t.Errorf("%d recorders are kept", n)
 	}
 }
+
+// TestTakeOverOfOneOfSeveral: of two streams on a connection one falls silent and
+// loses its name; the other one goes on.
+func TestTakeOverOfOneOfSeveral(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{Live: live.Config{TakeOver: 300 * time.Millisecond}})
+	viewer := s.play("one")
+	p := s.publish("one")
+	p.command(0, "createStream", 3, nil)
+	p.expect("_result 3 <nil> 2")
+	p.command(2, "publish", 0, nil, "two", "live")
+	p.expect("begin 2", "onStatus/2 NetStream.Publish.Start")
+	p.send(video(0, avcHeader), video(0, keyFrame("v0")))
+	viewer.expect("video/1@0 avc", "video/1@0 v0")
+	s.await("the name is taken over", func() bool {
+		second := s.createStream()
+		second.command(1, "publish", 0, nil, "two", "live")
+		return second.receive() == "begin 1"
+	})
+	at := uint32(0)
+	s.await("the publisher learns of it", func() bool {
+		at += 40
+		p.send(video(at, interFrame("v")))
+		viewer.receive()
+		return s.sessionPublishes(p) == 1
+	})
+	p.expect("onStatus/2 NetStream.Publish.BadName")
+	p.fence()
+}
+
+// sessionPublishes tells how many streams the session of a peer publishes.
+func (s *testServer) sessionPublishes(p *peer) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn, sess := range s.conns {
+		if conn.RemoteAddr().String() == p.LocalAddr().String() {
+			return int(sess.publishing.Load())
+		}
+	}
+	return 0
+}

@@ -43,6 +43,7 @@ type session struct {
 
 	early      []rtmp.Message // audio and video that came before publish
 	earlyBytes int
+	checked    time.Time // when checkPublishers was called for media
 	commands   rate
 	controls   rate
 
@@ -162,7 +163,10 @@ func (s *session) message(m rtmp.Message) error {
 // media publishes a message, or keeps it for a publish command that is late.
 func (s *session) media(m rtmp.Message) error {
 	if ms := s.mediaStream(m.StreamID); ms != nil && ms.publishes() {
-		return ms.pub.message(m)
+		if err := ms.pub.message(m); err != nil {
+			return err
+		}
+		return s.checkOthers(ms)
 	}
 	if !s.connected {
 		return errors.New("media before connect")
@@ -183,11 +187,30 @@ func (s *session) mediaStream(id uint32) *messageStream {
 	return s.first((*messageStream).publishes)
 }
 
-// checkPublishers ends a connection that sends signs of life but no media.
+// checkOthers looks after the other streams of a connection that publishes
+// several, now and then.
+func (s *session) checkOthers(ms *messageStream) error {
+	if now := ms.pub.clock.wall; s.publishing.Load() > 1 && now.Sub(s.checked) > renewEvery {
+		s.checked = now
+		return s.checkPublishers()
+	}
+	return nil
+}
+
+// checkPublishers ends what sends signs of life but no media: one stream of
+// several, or the connection.
 func (s *session) checkPublishers() error {
 	for _, ms := range s.streams {
-		if ms.pub != nil && time.Since(ms.pub.clock.wall) > s.server.config.PublishTimeout {
+		lost := ms.pub != nil && (ms.pub.publication.Ended() || time.Since(ms.pub.clock.wall) > s.server.config.PublishTimeout)
+		switch {
+		case !lost:
+		case s.publishing.Load() == 1:
 			return os.ErrDeadlineExceeded
+		default:
+			s.stop(ms)
+			if err := s.status(ms.id, rtmp.LevelError, rtmp.CodePublishBadName, "the stream was silent for too long, or another publisher took its name"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -204,6 +227,14 @@ func (s *session) stop(ms *messageStream) {
 	}
 	if ms.viewer != nil {
 		ms.viewer.stop()
+	}
+}
+
+// evict ends a publisher that has lost its name: the connection is dead, unless
+// other streams are published on it. Then it finds out by itself.
+func (s *session) evict() {
+	if s.publishing.Load() <= 1 {
+		_ = s.conn.Close() // the session sees it and ends
 	}
 }
 
