@@ -47,17 +47,17 @@ type output interface {
 	finished(size int64) (container.Plan, bool)
 }
 
-// newOutput begins a file for packets that are about to be written to it. A stream
-// that has no place in MP4 becomes FLV, which takes everything.
-func newOutput(format Format, f File, packets []*media.Packet, created time.Time, frameRate float64) (output, error) {
-	if format == MP4 {
+// newOutput begins a file of a kind, FLV or MP4, for packets that are about to be written
+// to it. The error says why MP4 cannot have them; FLV takes everything.
+func newOutput(format, kind Format, f File, packets []*media.Packet, created time.Time, frameRate float64) (output, error) {
+	if kind == MP4 {
 		w, err := bmff.NewWriter(f, bmff.Options{Tracks: tracksOf(packets), Created: created, Now: time.Now})
 		if err != nil {
 			return nil, err
 		}
 		return &mp4Output{Writer: w, file: f, tracks: tracksOf(packets)}, nil
 	}
-	return &flvOutput{Writer: flv.NewWriter(f, flv.Index{Created: created, FrameRate: frameRate}), file: f}, nil
+	return &flvOutput{Writer: flv.NewWriter(f, flv.Index{Created: created, FrameRate: frameRate}), file: f, format: format}, nil
 }
 
 // tracksOf lists the tracks that packets announce or have.
@@ -92,21 +92,16 @@ func tracksOf(packets []*media.Packet) []media.Track {
 // flvOutput is an FLV file: it takes any codec and any change of one.
 type flvOutput struct {
 	*flv.Writer
-	file  File
-	video media.Codec
+	file   File
+	format Format // as configured, or FLV when MP4 cannot have the stream
 }
 
 // takes: a codec whose place is an MP4 ends the file.
 func (o *flvOutput) takes(p *media.Packet) bool {
-	return o.video == 0 || p.Kind != media.Video || p.Codec == o.video || Auto.wants(p.Codec) == FLV
+	return p.Kind != media.Video || p.Codec == 0 || o.format.wants(p.Codec) == FLV
 }
 
-func (o *flvOutput) write(p *media.Packet, at time.Duration) error {
-	if p.Kind == media.Video && p.Track == 0 && p.Codec != 0 {
-		o.video = p.Codec
-	}
-	return o.Write(p, at)
-}
+func (o *flvOutput) write(p *media.Packet, at time.Duration) error { return o.Write(p, at) }
 
 func (o *flvOutput) Synced(int64) {} // nothing in an FLV file tells
 

@@ -216,26 +216,29 @@ func (r *Recorder) turn(p *media.Packet) error {
 
 // begin opens a file and writes what was kept for it.
 func (r *Recorder) begin() error {
-	now := time.Now()
 	packets, frameRate := r.pending.take(), r.pending.frameRate
-	format := r.config.Format.wants(videoCodec(packets))
-	if format == MP4 {
-		if _, err := newOutput(MP4, nil, packets, now, 0); err != nil {
+	r.base, r.newest = earliest(packets), 0
+	// The first frame came as long ago as the times say.
+	now := time.Now()
+	created := now.Add(r.base - packets[len(packets)-1].DTS)
+	format := r.config.Format
+	kind := format.wants(videoCodec(packets))
+	if kind == MP4 {
+		if _, err := newOutput(format, MP4, nil, packets, created, 0); err != nil {
 			r.log.Warn().Err(err).Msg("recording as FLV: the stream has no place in an MP4 file")
-			format = FLV
+			format, kind = FLV, FLV
 		}
 	}
-	file, path, err := r.config.Create(r.stream, now, "."+string(format))
+	file, path, err := r.config.Create(r.stream, now, "."+string(kind))
 	r.update(func(s *Status) { s.Path = path })
 	if err != nil {
 		return err
 	}
 	r.file = file
-	if r.writer, err = newOutput(format, file, packets, now, frameRate); err != nil {
+	if r.writer, err = newOutput(format, kind, file, packets, created, frameRate); err != nil {
 		return err
 	}
 	r.log.Info().Str("path", path).Msg("recording")
-	r.base, r.newest = earliest(packets), 0
 	for _, p := range packets {
 		if err := r.write(p); err != nil {
 			return err

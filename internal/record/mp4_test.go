@@ -1,0 +1,191 @@
+package record
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/rtmptool/rtmptool/internal/live"
+	"github.com/rtmptool/rtmptool/pkg/bmff"
+	"github.com/rtmptool/rtmptool/pkg/flv"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+var (
+	avcC2 = unhex("17 00 000000 0164001fffe1001a 6764001facd9405005bb0110000003001000000303c0f1831960 01000668ebe3cb22c0fdf8f801")
+	hvcC  = unhex("90 68766331 01 01 60000000 900000000000 5d f000 fc fd f8 f8 0000 0f 00")
+)
+
+func (f *feed) hevc(key bool) *media.Packet {
+	if key {
+		return f.send(flv.TagVideo, f.numbered("91 68766331 000000 00000006 2601"))
+	}
+	return f.send(flv.TagVideo, f.numbered("A1 68766331 000021 00000006 0201"))
+}
+
+// contents lists the frames of a finished file of either kind, a kind of media
+// each, as packets carried them.
+func contents(t *testing.T, data []byte) map[media.Kind][]string {
+	t.Helper()
+	all := make(map[media.Kind][]string)
+	if bytes.HasPrefix(data, []byte("FLV")) {
+		for _, x := range tags(t, data) {
+			p, err := flv.Parse(x.kind, []byte(x.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for s := range flv.Samples(p) {
+				all[s.Kind] = append(all[s.Kind], string(s.Data))
+			}
+		}
+		return all
+	}
+	x, findings, err := bmff.Scan(bytes.NewReader(data), int64(len(data)))
+	if err != nil || x.State != bmff.Closed || len(findings) > 0 {
+		t.Fatalf("an MP4 file is %v: %v, %v", x.State, findings, err)
+	}
+	for _, track := range x.Tracks {
+		for r := range track.Rows() {
+			all[track.Kind] = append(all[track.Kind], string(data[r.Offset:r.End()]))
+		}
+	}
+	return all
+}
+
+// Whatever changes on the way, every frame is in one file, in order; a file that
+// cannot take what comes ends at a keyframe.
+func TestFilesOfAChangingStream(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		format Format
+		play   func(f *feed)
+		files  int
+		mp4s   int
+	}{
+		{"nothing changes", MP4, func(f *feed) { f.configs(); f.gop(10); f.configs(); f.gop(10) }, 1, 1},
+		{"another picture", MP4, func(f *feed) { f.configs(); f.gop(10); f.send(flv.TagVideo, avcC2); f.gop(10) }, 2, 2},
+		{"another sound inside a GOP", MP4, func(f *feed) {
+			f.configs()
+			f.gop(10)
+			f.send(flv.TagAudio, asc2)
+			f.wait(33 * ms)
+			f.inter()
+			f.audio()
+			f.wait(33 * ms)
+			f.inter()
+			f.audio()
+			f.wait(33 * ms)
+			f.gop(10)
+		}, 2, 2},
+		{"sound comes late", MP4, func(f *feed) {
+			f.send(flv.TagVideo, avcC)
+			for i := range 40 {
+				if i%20 == 0 {
+					f.key()
+				} else {
+					f.inter()
+				}
+				f.wait(33 * ms)
+			}
+			f.send(flv.TagAudio, asc)
+			f.audio()
+			f.wait(20 * ms)
+			f.inter()
+			f.audio()
+			f.wait(20 * ms)
+			f.gop(10)
+		}, 2, 2},
+		{"H.265 after sound alone", Auto, func(f *feed) {
+			f.send(flv.TagAudio, asc)
+			for range 150 {
+				f.audio()
+				f.wait(21 * ms)
+			}
+			f.send(flv.TagVideo, hvcC)
+			for i := range 10 {
+				f.hevc(i == 0)
+				f.audio()
+				f.wait(33 * ms)
+			}
+		}, 2, 1},
+		{"H.264, then H.265", Auto, func(f *feed) {
+			f.configs()
+			f.gop(10)
+			f.send(flv.TagVideo, hvcC)
+			for i := range 10 {
+				f.hevc(i == 0)
+				f.audio()
+				f.wait(33 * ms)
+			}
+		}, 2, 1},
+		{"H.265 as FLV", FLV, func(f *feed) {
+			f.configs()
+			f.gop(10)
+			f.send(flv.TagVideo, hvcC)
+			for i := range 10 {
+				f.hevc(i == 0)
+				f.wait(33 * ms)
+			}
+		}, 1, 0},
+		{"video only", MP4, func(f *feed) {
+			f.send(flv.TagVideo, avcC)
+			for i := range 40 {
+				if i == 0 {
+					f.key()
+				} else {
+					f.inter()
+				}
+				f.wait(33 * ms)
+			}
+		}, 1, 1},
+		{"sound only", MP4, func(f *feed) {
+			f.send(flv.TagAudio, asc)
+			for range 150 {
+				f.audio()
+				f.wait(21 * ms)
+			}
+		}, 1, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &disk{}
+				f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
+				c := d.config()
+				c.Format = tt.format
+				r := Start(c, "live/a", f.p.Cursor())
+				tt.play(f)
+				f.p.Close()
+				<-r.Done()
+				if r.Disabled() {
+					t.Fatal(r.Status().Err)
+				}
+				got := make(map[media.Kind][]string)
+				mp4s := 0
+				for _, file := range d.files {
+					data := file.bytes()
+					if !bytes.HasPrefix(data, []byte("FLV")) {
+						mp4s++
+					}
+					for kind, frames := range contents(t, data) {
+						got[kind] = append(got[kind], frames...)
+					}
+				}
+				if len(d.files) != tt.files || mp4s != tt.mp4s {
+					t.Errorf("%d files, %d of them MP4, want %d and %d", len(d.files), mp4s, tt.files, tt.mp4s)
+				}
+				want := make(map[media.Kind][]string)
+				for _, p := range f.sent {
+					for s := range flv.Samples(p) {
+						want[s.Kind] = append(want[s.Kind], string(s.Data))
+					}
+				}
+				for _, kind := range []media.Kind{media.Video, media.Audio} {
+					if !slices.Equal(got[kind], want[kind]) {
+						t.Errorf("%v: %d frames recorded, %d sent, or in another order", kind, len(got[kind]), len(want[kind]))
+					}
+				}
+			})
+		})
+	}
+}
