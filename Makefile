@@ -2,6 +2,7 @@
 PKG       ?= ./...
 FUZZTIME  ?= 30s
 BENCH     ?= .
+KILLS     ?= 200
 staticcheck = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 gotest      = go run ./.ci/gotest -count=1 -timeout 6m
 # ./... leaves out directories with a dot.
@@ -26,13 +27,22 @@ race: ## run the tests with the race detector, one of the real-time tests only
 	@.ci/tools race
 	@RTMPTOOL_RACE=1 $(gotest) -race $(PKG)
 
+.PHONY: crash
+crash: ## kill the server KILLS times (200) while it records three streams, and fix what is left
+	@.ci/tools || [ "$$CI" != true ]
+	RTMPTOOL_KILLS=$(KILLS) go test -v -count=1 -timeout 2h -run '^TestKilledWhileRecording$$' ./internal/e2e
+
 .PHONY: accept
 accept: ## prove every numbered item of docs/acceptance.md in a fresh clone of HEAD
 	@CI=true .ci/accept $(ITEMS)
 
+# Finishing a killed recording of 2 h and 1.9 GB may take 0.5 s.
 .PHONY: bench
 bench: ## run the benchmarks (BENCH=regexp, PKG=./pkg/flv)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG) | awk '{ print; fflush() } /^(FAIL|--- FAIL)/ { bad = 1 } \
+		/^BenchmarkFinishTwoHours\/file/ { took = $$3 / 1e9; if (took > 0.5) bad = 1; \
+			line = sprintf("finishing a killed recording of 2 h, 1.9 GB: %.3f s, at most 0.5 s allowed", took) } \
+		END { if (line) print line; exit bad }'
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (30s)

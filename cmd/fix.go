@@ -52,10 +52,7 @@ untouched; 6 being recorded, untouched. Of several files the worst counts:
 }
 
 func fix(args []string, o fixOptions, stdout, stderr io.Writer) error {
-	paths, err := recfile.Find(args)
-	if err != nil {
-		return hintError{err, "name the recordings, or the directory they are in"}
-	}
+	paths := recfile.Find(args)
 	progress := report.NewProgress(stderr, isTerminal(stderr), len(paths))
 	code := exitOK
 	for _, path := range paths {

@@ -86,10 +86,7 @@ func someArgs(c *cobra.Command, args []string) error {
 }
 
 func inspect(args []string, format string, stdout, stderr io.Writer) error {
-	paths, err := recfile.Find(args)
-	if err != nil {
-		return err
-	}
+	paths := recfile.Find(args)
 	if len(paths) == 0 {
 		fmt.Fprintln(stderr, "no recordings found")
 	}
@@ -99,10 +96,10 @@ func inspect(args []string, format string, stdout, stderr io.Writer) error {
 		switch {
 		case err != nil && format == "json":
 			code = worst(code, exitRun)
-			err = report.JSON(stdout, report.File{Path: path, Error: err.Error()})
+			err = report.JSON(stdout, report.Failed(path, err))
 		case err != nil:
 			code = worst(code, exitRun)
-			_, err = fmt.Fprintf(stderr, "rtmptool: %v\n", err)
+			err = report.ErrorText(stderr, err)
 		case format == "json":
 			code = worst(code, verdictCode(r.Verdict))
 			err = report.JSON(stdout, report.NewFile(r))

@@ -61,9 +61,11 @@ const patience = 30 * time.Second
 
 // TestScripts runs testdata/script through Main, in processes of their own.
 func TestScripts(t *testing.T) {
+	made := recordings(t)
 	testscript.Run(t, testscript.Params{
-		Dir:      "testdata/script",
-		Deadline: time.Now().Add(2 * patience),
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+		Dir:           "testdata/script",
+		Deadline:      time.Now().Add(2 * patience),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // not a second for each process
 			return nil
@@ -77,6 +79,10 @@ func TestScripts(t *testing.T) {
 			"publish":  publish,
 			"recorded": recorded,
 			"oneline":  oneLine,
+
+			"make":      makeRecordings(made),
+			"untouched": untouched(made),
+			"hold":      hold,
 		},
 	})
 }

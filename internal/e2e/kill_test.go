@@ -1,82 +1,238 @@
 package e2e
 
 import (
-	"math/rand"
+	"fmt"
+	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/peers"
+	"github.com/rtmptool/rtmptool/internal/recfile"
+	"github.com/rtmptool/rtmptool/pkg/media"
 )
+
+const (
+	killRounds  = 5 // of make test; RTMPTOOL_KILLS is another number
+	killWorkers = 4 // rounds at once
+	killWithin  = 3 * time.Second
+	killLost    = 2 // frames that the server had read and may not have written
+)
+
+// killStreams are recorded at once. Format auto makes FLV, MP4 and FLV of them.
+var killStreams = []struct{ name, codec string }{{"live/a", "h264"}, {"live/b", "h265"}, {"live/c", "av1"}}
 
 // The server is killed while it records three streams: what is on the disk plays,
 // inspect says that it is unfinished, fix finishes it and nothing is lost.
+// RTMPTOOL_SEED repeats the moments of an earlier run.
 func TestKilledWhileRecording(t *testing.T) {
 	realTime(t)
-	streams := []struct{ name, codec, format string }{
-		{"live/a", "h264", "flv"}, {"live/b", "h265", "mp4"}, {"live/c", "h264", "mp4"},
+	rounds, seed := number(t, "RTMPTOOL_KILLS", killRounds), number(t, "RTMPTOOL_SEED", time.Now().UnixNano())
+	t.Logf("%d rounds, RTMPTOOL_SEED=%d", rounds, seed)
+	var sum killSum
+	t.Cleanup(func() { t.Log(sum.String()) })
+	for w := range min(killWorkers, rounds) {
+		t.Run(fmt.Sprint(w), func(t *testing.T) {
+			t.Parallel()
+			for round := w; round < rounds; round += killWorkers {
+				moment := time.Duration(rand.New(rand.NewPCG(uint64(seed), uint64(round))).Int64N(int64(killWithin)))
+				t.Run(fmt.Sprint(round), func(t *testing.T) {
+					format := []string{"auto", "mp4"}[round%2]
+					t.Logf("--record-format %s, killed after %v, RTMPTOOL_SEED=%d", format, moment, seed)
+					killRound(t, format, moment, &sum)
+				})
+			}
+		})
 	}
-	var servers []*server
-	var paths, viewers []string
-	for _, st := range streams {
-		s := serve(t, "--record-format", st.format)
-		servers = append(servers, s)
-		_, viewer := s.watch(st.name)
-		viewers = append(viewers, viewer)
+}
+
+// killSum adds up what the rounds found.
+type killSum struct {
+	mu                  sync.Mutex
+	files, frames, torn int
+	lost                int // frames at most, in a file
+}
+
+func (s *killSum) String() string {
+	return fmt.Sprintf("%d files killed and finished, with %d frames; %d ended in a torn fragment or tag; at most %d frames fewer than a viewer saw",
+		s.files, s.frames, s.torn, s.lost)
+}
+
+func killRound(t *testing.T, format string, moment time.Duration, sum *killSum) {
+	s := serve(t, "--record-format", format)
+	paths, viewers, seen := make([]string, len(killStreams)), make([]*peers.Process, len(killStreams)), make([]string, len(killStreams))
+	for i, st := range killStreams {
+		viewers[i], seen[i] = s.watch(st.name)
 		s.publish(peers.Source(t, st.codec), st.name)
-		paths = append(paths, s.await("recording", st.name)["path"].(string))
 	}
-	long := time.Second + time.Duration(rand.Intn(2000))*time.Millisecond
-	t.Logf("killed after %v", long)
-	for i, s := range servers {
-		awaitRecorded(t, paths[i], long)
-		s.cmd.Process.Kill()
-		<-s.exited
+	for i, st := range killStreams {
+		paths[i] = s.await("recording", st.name)["path"].(string)
+		await(t, "the first frame in "+filepath.Base(paths[i]), func() bool {
+			r, err := recfile.Open(paths[i])
+			return err == nil && samples(r, media.Video) > 0
+		})
+		await(t, "the viewer's file", func() bool {
+			_, err := os.Stat(seen[i])
+			return err == nil
+		})
 	}
-	for i, st := range streams {
-		source := peers.Source(t, st.codec)
-		video := killedPrefix(t, source, paths[i])
-		if code, out := tool(t, "inspect", paths[i]); code != 3 || !strings.Contains(out, "UNFINISHED: fix finishes it, nothing is lost") {
-			t.Errorf("inspect of the killed file: exit %d\n%s", code, out)
+	<-time.After(moment)
+	s.kill()
+	before := make([]killedFile, len(killStreams))
+	for i, st := range killStreams {
+		viewers[i].Wait(patience) // ends with an error or without one
+		before[i] = killed(t, paths[i])
+		before[i].startsLike(t, st.codec)
+		sum.add(before[i], before[i].lost(t, st.codec, seen[i]))
+	}
+	for i, path := range paths {
+		if code, out := tool(t, "inspect", path); code != 3 || !strings.Contains(out, "UNFINISHED: fix finishes it, nothing is lost") {
+			t.Errorf("inspect of the killed %s: exit %d\n%s", killStreams[i].name, code, out)
 		}
-		if code, out := tool(t, "fix", filepath.Dir(paths[i])); code != 0 || !strings.Contains(out, "nothing is lost") {
-			t.Errorf("fix: exit %d\n%s", code, out)
-		}
-		if code, out := tool(t, "inspect", paths[i]); code != 0 || !strings.Contains(out, "WHOLE") {
-			t.Errorf("inspect of the fixed file: exit %d\n%s", code, out)
-		}
-		if code, out := tool(t, "fix", paths[i]); code != 0 || !strings.Contains(out, "nothing to do") {
-			t.Errorf("fix again: exit %d\n%s", code, out)
-		}
+	}
+	if code, out := tool(t, "fix", s.Dir); code != 0 || strings.Count(out, "nothing is lost") != len(paths) {
+		t.Errorf("fix: exit %d\n%s", code, out)
+	}
+	if code, out := tool(t, "inspect", s.Dir); code != 0 || strings.Count(out, "WHOLE") != len(paths) {
+		t.Errorf("inspect of the fixed files: exit %d\n%s", code, out)
+	}
+	if code, out := tool(t, "fix", s.Dir); code != 0 || strings.Count(out, "nothing to do") != len(paths) {
+		t.Errorf("fix again: exit %d\n%s", code, out)
+	}
+	for i, st := range killStreams {
 		whole(t, paths[i])
-		if after := killedPrefix(t, source, paths[i]); after < video {
-			t.Errorf("%s: %d frames after fix, %d before", st.name, after, video)
-		}
-		// Viewers have what the server had read.
-		if seen := len(peers.Packets(t, viewers[i], "v")); video < seen-2 {
-			t.Errorf("%s: %d frames recorded, but a viewer saw %d", st.name, video, seen)
+		for kind, want := range before[i].samples {
+			if got := hashes(peers.Packets(t, paths[i], kind)); !equal(got, sourceHashes(t, st.codec, kind)[:want]) {
+				t.Errorf("%s, stream %s: %d packets after fix, want the first %d of the source", st.name, kind, len(got), want)
+			}
 		}
 	}
 }
 
-// killedPrefix fails unless a file has the first packets of the source, and
-// returns how many frames.
-func killedPrefix(t *testing.T, source, path string) int {
+// kill ends the server at once.
+func (s *server) kill() {
+	s.cmd.Process.Kill()
+	<-s.exited
+}
+
+// killedFile is a recording that a kill has left behind.
+type killedFile struct {
+	path    string
+	samples map[string]int      // by stream: in the whole fragments or tags
+	read    map[string][]string // by stream: what FFmpeg reads, as hashes
+	message string              // what FFmpeg says about it
+	torn    bool                // it ends in a fragment or tag that is not whole
+}
+
+// killed reads a recording that was not finished, as we do and as players do: one
+// message about a torn end is no reason to refuse the file.
+func killed(t *testing.T, path string) killedFile {
 	t.Helper()
-	frames := 0
-	for _, stream := range []string{"v", "a"} {
-		want, got := hashes(peers.Packets(t, source, stream)), hashes(looselyRead(t, path, stream))
-		if n := len(got); n == 0 || n > len(want) || !equal(want[:n], got) {
-			t.Errorf("%s, stream %s: %d packets that are not the first of the source's %d", path, stream, n, len(want))
+	r, err := recfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := killedFile{path: path, torn: r.Index.End < r.Size, read: map[string][]string{},
+		samples: map[string]int{"v": samples(r, media.Video), "a": samples(r, media.Audio)}}
+	stdout, stderr, err := peers.Run(t, patience, peers.FFprobe(t), "-v", "error",
+		"-show_entries", "packet=codec_type,data_hash", "-show_data_hash", "md5", "-of", "csv=p=0", path)
+	f.message = strings.TrimSpace(stderr)
+	if err != nil || strings.Contains(f.message, "\n") {
+		t.Fatalf("ffprobe %s: %v: %s", path, err, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		kind, hash, _ := strings.Cut(strings.TrimSpace(line), ",")
+		hash = strings.ToLower(strings.TrimPrefix(strings.TrimSuffix(hash, ","), "MD5:"))
+		f.read[kind[:1]] = append(f.read[kind[:1]], hash)
+	}
+	return f
+}
+
+// startsLike fails unless FFmpeg reads every sample of every whole fragment or tag,
+// and they are the source's first. What it makes of a torn last one does not matter.
+func (f killedFile) startsLike(t *testing.T, codec string) {
+	t.Helper()
+	for kind, n := range f.samples {
+		source, got := sourceHashes(t, codec, kind), f.read[kind]
+		if kind == "v" && n == 0 || n > len(got) || n > len(source) || !equal(got[:n], source[:n]) {
+			t.Errorf("%s, stream %s: FFmpeg reads %d packets, which do not begin with the source's first %d: %s", f.path, kind, len(got), n, f.message)
 		}
-		if stream == "v" {
-			frames = len(got)
+		if len(got) != n && !f.torn {
+			t.Errorf("%s, stream %s: FFmpeg reads %d packets, we have %d", f.path, kind, len(got), n)
 		}
 	}
-	return frames
+}
+
+func (s *killSum) add(f killedFile, lost int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files++
+	s.frames += f.samples["v"]
+	s.lost = max(s.lost, lost)
+	if f.torn {
+		s.torn++
+	}
+}
+
+// lost tells how many frames fewer a killed recording has than its viewer saw of the
+// stream; more than two fail the test.
+func (f killedFile) lost(t *testing.T, codec, viewer string) int {
+	t.Helper()
+	seen := hashes(peers.Packets(t, viewer, "v"))
+	if len(seen) == 0 {
+		t.Errorf("%s: the viewer saw nothing", f.path)
+		return 0
+	}
+	last := slices.Index(sourceHashes(t, codec, "v"), seen[len(seen)-1])
+	lost := last + 1 - f.samples["v"]
+	if last < 0 || lost > killLost {
+		t.Errorf("%s: %d frames recorded, but a viewer saw frame %d", f.path, f.samples["v"], last)
+	}
+	return lost
+}
+
+// samples counts those of the tracks of a kind.
+func samples(r *recfile.Recording, kind media.Kind) int {
+	n := 0
+	for _, t := range r.Index.Tracks {
+		if t.Kind == kind {
+			n += t.Samples
+		}
+	}
+	return n
+}
+
+var sourceCache sync.Map
+
+// sourceHashes lists the payloads of a source's stream.
+func sourceHashes(t *testing.T, codec, kind string) []string {
+	t.Helper()
+	if list, ok := sourceCache.Load(codec + kind); ok {
+		return list.([]string)
+	}
+	list := hashes(peers.Packets(t, peers.Source(t, codec), kind))
+	sourceCache.Store(codec+kind, list)
+	return list
+}
+
+// number is an environment variable, or what it is without one.
+func number[T int | int64](t *testing.T, name string, otherwise T) T {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%s: %v", name, value, err)
+	}
+	return T(n)
 }
 
 // tool runs the program and returns its exit code and output.
@@ -88,22 +244,4 @@ func tool(t *testing.T, args ...string) (int, string) {
 		t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), string(out)
-}
-
-// looselyRead reads packets as players do: one message about a torn end is no
-// reason to refuse the file.
-func looselyRead(t *testing.T, path, stream string) []peers.Packet {
-	t.Helper()
-	stdout, stderr, err := peers.Run(t, patience, peers.FFprobe(t), "-v", "error", "-select_streams", stream,
-		"-show_entries", "packet=size,data_hash", "-show_data_hash", "md5", "-of", "csv=p=0", path)
-	if err != nil || strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
-		t.Fatalf("ffprobe %s: %v: %s", path, err, stderr)
-	}
-	var packets []peers.Packet
-	for line := range strings.Lines(stdout) {
-		size, hash, _ := strings.Cut(strings.TrimSpace(line), ",")
-		n, _ := strconv.Atoi(size)
-		packets = append(packets, peers.Packet{Size: n, Hash: strings.TrimSuffix(strings.TrimPrefix(hash, "MD5:"), ",")})
-	}
-	return packets
 }

@@ -1,9 +1,14 @@
 package e2e
 
 import (
+	be "encoding/binary"
+	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +39,51 @@ func sameStreams(t *testing.T, source, recording string, streams ...string) {
 				t.Fatalf("stream %s, packet %d: PTS-DTS %v, want %v", stream, i, got[i].PTS-got[i].DTS, want[i].PTS-want[i].DTS)
 			}
 		}
+	}
+}
+
+// sameOffset fails unless audio and video are as far apart as in the source, at
+// their beginning and at their end.
+func sameOffset(t *testing.T, source, recording string) {
+	t.Helper()
+	offsets := func(path string) (begin, end time.Duration) {
+		v, a := pts(t, path, "v"), pts(t, path, "a")
+		return slices.Min(a) - slices.Min(v), slices.Max(a) - slices.Max(v)
+	}
+	wantBegin, wantEnd := offsets(source)
+	begin, end := offsets(recording)
+	if (begin-wantBegin).Abs() > time.Millisecond || (end-wantEnd).Abs() > time.Millisecond {
+		t.Errorf("audio begins %v after video and ends %v after it; in the source %v and %v", begin, end, wantBegin, wantEnd)
+	}
+}
+
+func pts(t *testing.T, path, stream string) []time.Duration {
+	t.Helper()
+	var all []time.Duration
+	for _, p := range peers.Packets(t, path, stream) {
+		all = append(all, p.PTS)
+	}
+	return all
+}
+
+// plainMP4 fails unless a file is ftyp of 32 bytes, mdat and moov.
+func plainMP4(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var boxes []string
+	for len(b) >= 16 {
+		size := uint64(be.BigEndian.Uint32(b))
+		boxes = append(boxes, fmt.Sprintf("%s:%d", b[4:8], size))
+		if size == 1 {
+			size = be.BigEndian.Uint64(b[8:])
+		}
+		b = b[min(size, uint64(len(b))):]
+	}
+	if len(boxes) != 3 || boxes[0] != "ftyp:32" || !strings.HasPrefix(boxes[1], "mdat:") || !strings.HasPrefix(boxes[2], "moov:") {
+		t.Errorf("boxes %v, want ftyp:32 mdat moov", boxes)
 	}
 }
 
@@ -135,8 +185,12 @@ func TestRecordWhileWatched(t *testing.T) {
 			finish(t, "late viewer", late)
 
 			sameStreams(t, source, path, "v", "a")
+			sameOffset(t, source, path)
 			whole(t, path)
 			seeks(t, path, 7*time.Second, 6*time.Second)
+			if tt.ext == ".mp4" {
+				plainMP4(t, path)
+			}
 			start, end := extent(t, source)
 			want := end // FFmpeg takes an FLV file's from onMetaData, which counts from 0
 			if tt.ext == ".mp4" {

@@ -1,5 +1,5 @@
 // Package peers finds and runs the real programs that tests talk to and are judged by: FFmpeg,
-// GStreamer and rtmpdump, and the streams that tests publish. `.ci/tools` makes all of them
+// GStreamer, rtmpdump and Chromium, and the streams that tests publish. `.ci/tools` makes all of them
 // available; only tests import this package.
 package peers
 
@@ -27,6 +27,7 @@ var programs = map[string]program{
 	"ffprobe":        lookUp("ffprobe", recentFFmpeg),
 	"gst-launch-1.0": lookUp("gst-launch-1.0", completeGStreamer),
 	"rtmpdump":       lookUp("rtmpdump", func(string) bool { return true }),
+	"chromium":       lookUpChromium,
 }
 
 // FFmpeg returns the path of ffmpeg. A test that cannot have it fails under CI, and is skipped elsewhere.
@@ -41,6 +42,9 @@ func GStreamer(tb testing.TB) string { tb.Helper(); return find(tb, "gst-launch-
 
 // RTMPDump returns the path of rtmpdump, or ends the test as FFmpeg does.
 func RTMPDump(tb testing.TB) string { tb.Helper(); return find(tb, "rtmpdump") }
+
+// Chromium returns the path of Chromium or of Google Chrome, or ends the test as FFmpeg does.
+func Chromium(tb testing.TB) string { tb.Helper(); return find(tb, "chromium") }
 
 // Source returns the path of a stream to publish, or ends the test as FFmpeg does. The names are
 // h264, h265, av1, vp9 and aac: FLV files of 12 s with AAC in stereo and, but for aac, 360 frames of
@@ -90,6 +94,15 @@ func lookUp(name string, good func(path string) bool) program {
 		return exec.LookPath(filepath.Join(dir, "bin", name))
 	})
 }
+
+// lookUpChromium finds a browser on PATH: .ci/tools installs it as a package of the machine.
+var lookUpChromium = program(sync.OnceValues(func() (string, error) {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		path, err = exec.LookPath("google-chrome")
+	}
+	return path, err
+}))
 
 // toolsDir is where .ci/tools puts what it makes.
 func toolsDir() (string, error) {

@@ -17,6 +17,7 @@ func TestProgramsRun(t *testing.T) {
 		{FFprobe, []string{"-version"}, "ffprobe version"},
 		{GStreamer, []string{"--version"}, "GStreamer"},
 		{RTMPDump, []string{"--help"}, "RTMPDump"},
+		{Chromium, []string{"--version", "--no-sandbox"}, "Chrom"},
 	} {
 		t.Run(strings.Fields(tt.want)[0], func(t *testing.T) {
 			stdout, stderr, err := Run(t, time.Minute, tt.find(t), tt.args...)
@@ -97,8 +98,13 @@ func TestProcess(t *testing.T) {
 	}
 
 	p := Start(t, ffmpeg, append([]string{"-progress", "-"}, endless...)...)
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(p.Stdout(), "progress"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(time.Minute)
+	for !strings.Contains(p.Stdout(), "progress") {
+		select {
+		case <-tick.C:
+		case <-limit:
 			t.Fatal("ffmpeg does not start")
 		}
 	}

@@ -3,7 +3,6 @@ package recfile
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +27,7 @@ type Fixed struct {
 	Outcome Outcome
 	Before  *Recording
 	After   *Recording // nil unless something was repaired
-	Output  string     // the new file, if one was written
+	Output  string     // the new file, if one was written, now or by an earlier fix
 }
 
 // Fix mends a recording: a file of ours in place, anybody else's as a new file
@@ -39,9 +38,11 @@ func Fix(path string, dryRun bool) (Fixed, error) {
 	if dryRun {
 		flags = os.O_RDONLY
 	}
-	f, err := os.OpenFile(path, flags, 0)
-	if errors.Is(err, fs.ErrPermission) { // a copy needs no right to write
-		f, err = os.Open(path)
+	f, err := open(path, flags)
+	var readOnly error
+	if err != nil && flags == os.O_RDWR { // a copy needs no right to write, nor what is whole
+		readOnly = err
+		f, err = open(path, os.O_RDONLY)
 	}
 	if err != nil {
 		return Fixed{}, err
@@ -49,7 +50,11 @@ func Fix(path string, dryRun bool) (Fixed, error) {
 	defer f.Close() // what was written is synced by then
 	if err := container.TryLock(f); errors.Is(err, container.ErrLocked) {
 		r, err := scan(path, f)
-		return Fixed{Outcome: InUse, Before: r}, err
+		if err != nil {
+			r = &Recording{Path: path} // so young, or not ours to judge
+		}
+		r.live()
+		return Fixed{Outcome: InUse, Before: r}, nil
 	} else if err != nil {
 		return Fixed{}, fmt.Errorf("lock %s: %w", path, err)
 	}
@@ -58,13 +63,19 @@ func Fix(path string, dryRun bool) (Fixed, error) {
 		return Fixed{}, err
 	}
 	result := Fixed{Before: before, Outcome: before.outcome()}
-	if dryRun || result.Outcome == Nothing || result.Outcome == Irreparable {
+	if result.Outcome == Nothing || result.Outcome == Irreparable {
 		return result, nil
 	}
 	if before.copy != nil {
-		return result, result.writeCopy()
+		return result, result.writeCopy(dryRun)
 	}
-	if err := before.plan.Apply(f); err != nil {
+	if dryRun {
+		return result, nil
+	}
+	if readOnly != nil {
+		return result, readOnly
+	}
+	if err := before.plan.Apply(bare{f}); err != nil {
 		return result, fmt.Errorf("%s: %w", path, err)
 	}
 	if result.After, err = scan(path, f); err != nil {
@@ -109,27 +120,41 @@ func (f *Fixed) check() error {
 const partSuffix = ".part"
 
 // writeCopy writes a finished copy beside the file, under its name only when it is
-// complete.
-func (f *Fixed) writeCopy() error {
+// complete. One that is there is taken as the result of an earlier fix.
+func (f *Fixed) writeCopy(dryRun bool) error {
 	ext := filepath.Ext(f.Before.Path)
-	f.Output = strings.TrimSuffix(f.Before.Path, ext) + ".fixed" + ext
-	if _, err := os.Lstat(f.Output); err == nil {
-		return fmt.Errorf("%s: %w: remove it, or keep it as the result of an earlier fix", f.Output, fs.ErrExist)
+	output := strings.TrimSuffix(f.Before.Path, ext) + ".fixed" + ext
+	if _, err := os.Lstat(output); err == nil {
+		if earlier, err := Open(output); err != nil || earlier.Verdict != Whole {
+			return fmt.Errorf("%s: is in the way and not whole: remove it, then fix again", output)
+		}
+		f.Outcome, f.Output = Nothing, output
+		return nil
 	}
-	part := f.Output + partSuffix
+	if dryRun {
+		return nil
+	}
+	part := output + partSuffix
 	out, err := os.Create(part)
 	if err != nil {
 		return err
 	}
-	err = f.Before.copy(out)
-	if err == nil {
-		f.After, err = scan(f.Output, out)
-	}
-	if err == nil {
+	if err = f.Before.copy(bare{out}); err != nil {
+		err = fmt.Errorf("%s: %w", output, err)
+	} else if f.After, err = scan(output, out); err == nil {
 		err = f.check()
 	}
-	if err = errors.Join(err, out.Close()); err != nil {
-		return errors.Join(err, os.Remove(part))
+	if closed := out.Close(); err == nil {
+		err = closed
 	}
-	return os.Rename(part, f.Output)
+	if err == nil {
+		err = os.Rename(part, output)
+	}
+	if err != nil {
+		f.After = nil
+		_ = os.Remove(part) // the first error counts
+		return err
+	}
+	f.Output = output
+	return nil
 }

@@ -1,6 +1,8 @@
 package recfile
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/media"
@@ -25,4 +27,51 @@ func (r *Recording) Gaps() []Gap {
 		}
 	}
 	return all
+}
+
+// Times tells of each finding at what time of the recording it is: that of the
+// first sample behind its offset; -1 if it precedes all media.
+func (r *Recording) Times() []time.Duration {
+	times := make([]time.Duration, len(r.Findings))
+	order := make([]int, len(r.Findings)) // by offset: one pass of a table finds them all
+	for i := range order {
+		order[i] = i
+		times[i] = -1
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(r.Findings[a].Offset, r.Findings[b].Offset) })
+	for _, t := range r.Index.Tracks {
+		if t.Samples == 0 {
+			continue
+		}
+		left := order
+		for len(left) > 0 && r.Findings[left[0]].Offset <= r.mediaBegin() {
+			left = left[1:]
+		}
+		note := func(at time.Duration) {
+			if i := left[0]; times[i] < 0 || at < times[i] {
+				times[i] = at
+			}
+			left = left[1:]
+		}
+		for row := range t.Rows() {
+			for len(left) > 0 && r.Findings[left[0]].Offset <= row.Offset {
+				note(t.Time(row.DTS))
+			}
+		}
+		for len(left) > 0 {
+			note(t.Time(t.First.DTS) + t.Duration())
+		}
+	}
+	return times
+}
+
+// mediaBegin is the offset of the first sample.
+func (r *Recording) mediaBegin() int64 {
+	begin := r.Size
+	for _, t := range r.Index.Tracks {
+		if t.Samples > 0 {
+			begin = min(begin, t.First.Offset)
+		}
+	}
+	return begin
 }

@@ -1,11 +1,13 @@
 package recfile
 
 import (
+	"bytes"
+
 	"github.com/rtmptool/rtmptool/pkg/bmff"
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
-func (r *Recording) scanMP4(f file) error {
+func (r *Recording) scanMP4(f bare) error {
 	x, findings, err := bmff.Scan(f, r.Size)
 	if err != nil {
 		return err
@@ -16,18 +18,56 @@ func (r *Recording) scanMP4(f file) error {
 	}
 	r.Index, r.Ours, r.Fragments = x.Index, x.Ours, x.Fragments
 	r.Findings = append(findings, checked...)
-	samples := 0
-	for _, t := range x.Tracks {
-		samples += t.Samples
-	}
 	switch {
 	case x.Ours && x.State != bmff.Closed:
 		r.plan = bmff.Finalize(x, r.Size)
 	case !x.Ours && x.State == bmff.Open:
 		r.copy = func(dst container.File) error { return bmff.Copy(dst, f, x) }
 	}
-	r.judge(samples, unfinished(r.Findings, "M04", "M05", "M20"))
+	if r.plan != nil || r.copy != nil {
+		r.repairs(map[string]string{
+			"M20": "leave it out", "M22": "leave it out: what was in it is lost", "M46": "leave it out: what was in it is lost",
+			"M02": "write the head of a closed file",
+		})
+	}
+	if r.spent, err = r.spentMP4(f); err != nil {
+		return err
+	}
+	r.judge(unfinished(r.Findings, "M04", "M05", "M20"))
 	return nil
+}
+
+// spentMP4: the end of the file cuts the head or the first fragment, and nothing
+// else is wrong. A damaged head may have hours of fragments behind it.
+func (r *Recording) spentMP4(f bare) (bool, error) {
+	for _, found := range r.Findings {
+		switch found.Code {
+		case "M01", "M20":
+		case "M03", "M36":
+			if r.Size > maxRemnant {
+				return false, nil
+			}
+			all := make([]byte, r.Size)
+			if n, err := f.ReadAt(all, 0); n < len(all) {
+				return false, err
+			}
+			if bytes.Contains(all, []byte("moof")) {
+				return false, nil
+			}
+		default:
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// repairs says of the findings with a code what fix does about them.
+func (r *Recording) repairs(of map[string]string) {
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.Repair == "" {
+			f.Repair = of[f.Code]
+		}
+	}
 }
 
 // unfinished: everything that is wrong is what an interrupted recorder leaves.

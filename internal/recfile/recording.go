@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,9 +42,10 @@ type Recording struct {
 	Index     container.Index
 	Findings  []container.Finding
 
-	ourHead bool                           // what there is of its head is what a recorder of ours writes
-	plan    container.Plan                 // mends a file of ours in place
-	copy    func(dst container.File) error // makes a finished copy of anybody's
+	spent bool // behind what could be read there is nothing that could be
+
+	plan container.Plan                 // mends a file of ours in place
+	copy func(dst container.File) error // makes a finished copy of anybody's
 }
 
 // Plan lists what fix would do to the file, in place; nil if it needs nothing or
@@ -73,25 +76,15 @@ func (r *Recording) Duration() time.Duration {
 // ErrUnknown says that a file is no recording of a kind that we read.
 var ErrUnknown = errors.New("neither FLV nor MP4")
 
-// file is what a scan reads from.
-type file interface {
-	io.ReaderAt
-	Stat() (os.FileInfo, error)
-}
-
 // Open reads a file's structure. It never writes. A file that somebody is
 // recording is Live.
 func Open(path string) (*Recording, error) {
-	f, err := os.Open(path)
+	f, err := open(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	locked := false
-	// A shared descriptor is enough to learn whether somebody holds the lock.
-	if err := container.TryLock(f); errors.Is(err, container.ErrLocked) {
-		locked = true
-	}
+	locked := isLocked(path)
 	r, err := scan(path, f)
 	if err != nil {
 		return nil, err
@@ -100,6 +93,54 @@ func Open(path string) (*Recording, error) {
 		r.live()
 	}
 	return r, nil
+}
+
+// open opens a file, but waits for nobody at a pipe.
+func open(path string, flags int) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	return os.OpenFile(path, flags, 0)
+}
+
+// isLocked reports whether somebody writes a file. Its own try is over at once: a
+// lock that is held while the file is read would look to others like a recorder.
+func isLocked(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(container.TryLock(f), container.ErrLocked)
+}
+
+// bare is a file whose errors do not name it: who calls names it once.
+type bare struct{ *os.File }
+
+func (b bare) ReadAt(p []byte, at int64) (int, error) {
+	n, err := b.File.ReadAt(p, at)
+	return n, withoutPath(err)
+}
+
+func (b bare) WriteAt(p []byte, at int64) (int, error) {
+	n, err := b.File.WriteAt(p, at)
+	return n, withoutPath(err)
+}
+
+func (b bare) Truncate(size int64) error { return withoutPath(b.File.Truncate(size)) }
+
+func (b bare) Sync() error { return withoutPath(b.File.Sync()) }
+
+func withoutPath(err error) error {
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		return named.Err
+	}
+	return err
 }
 
 // live judges a file that is being written: that it is not finished is no fault.
@@ -112,22 +153,19 @@ func (r *Recording) live() {
 }
 
 // scan reads a file by what its first bytes say it is.
-func scan(path string, f file) (*Recording, error) {
-	info, err := f.Stat()
+func scan(path string, file *os.File) (*Recording, error) {
+	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
+	f := bare{file}
 	r := &Recording{Path: path, Size: info.Size()}
-	head := make([]byte, 16)
+	head := make([]byte, 56)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	err = nil
-	r.ourHead = isOurHead(head[:n])
 	switch sniff(path, head[:n]) {
 	case "FLV":
 		r.Format = "FLV"
@@ -144,24 +182,13 @@ func scan(path string, f file) (*Recording, error) {
 	return r, nil
 }
 
-// isOurHead: nothing yet, or what our writers begin a file with.
-func isOurHead(head []byte) bool {
-	for _, ours := range []string{"FLV\x01", "\x00\x00\x00\x20ftypiso5"} {
-		n := min(len(head), len(ours))
-		if string(head[:n]) == ours[:n] {
-			return true
-		}
-	}
-	return false
-}
-
 // sniff tells the format by the first bytes, or by the name of a file that has too
 // few of them.
 func sniff(path string, head []byte) string {
 	switch {
 	case strings.HasPrefix(string(head), "FLV"):
 		return "FLV"
-	case len(head) >= 8 && strings.Contains("ftyp moov mdat moof free skip styp wide", string(head[4:8])):
+	case isBox(head, 4), isBox(head, 36), isBox(head, 52): // the latter two where the head of ours is damaged
 		return "MP4"
 	case len(head) >= 8 && strings.Trim(string(head), "\x00") != "":
 		return ""
@@ -175,8 +202,17 @@ func sniff(path string, head []byte) string {
 	return ""
 }
 
+// isBox: the type of an MP4 box is there.
+func isBox(head []byte, at int) bool {
+	return len(head) >= at+4 && slices.Contains([]string{"ftyp", "moov", "mdat", "moof", "free", "skip", "styp", "wide"}, string(head[at:at+4]))
+}
+
 // judge derives the verdict from the findings.
-func (r *Recording) judge(samples int, unfinished bool) {
+func (r *Recording) judge(unfinished bool) {
+	samples := 0
+	for _, t := range r.Index.Tracks {
+		samples += t.Samples
+	}
 	worst := container.Note
 	for _, f := range r.Findings {
 		worst = max(worst, f.Severity)
@@ -192,5 +228,10 @@ func (r *Recording) judge(samples int, unfinished bool) {
 		r.Verdict = Unfinished
 	default:
 		r.Verdict = Damaged
+	}
+	if r.Verdict == Hopeless {
+		for i := range r.Findings {
+			r.Findings[i].Repair = "" // nothing is done about it
+		}
 	}
 }

@@ -2,6 +2,7 @@ package recfile
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,33 +49,47 @@ func recoverFile(path string) (Recovered, bool) {
 	case err != nil:
 		r.Err = err
 		return r, true
-	case before.Verdict == Hopeless && before.isRemnant():
-		r.Removed = true
-		r.Err = removeUnlocked(path)
+	case before.isRemnant():
+		r.Removed, r.Err = removeRemnant(path)
+		return r, r.Removed || r.Err != nil
+	case before.Ours && (before.Copies() || before.Verdict == Hopeless && !before.spent):
+		r.Err = fmt.Errorf("%s: damaged, and not mended without being asked", path)
 		return r, true
 	case !before.Ours || before.Verdict == Whole || before.Verdict == Live || before.Verdict == Hopeless:
 		return r, false
 	}
 	r.Fixed, r.Err = Fix(path, false)
-	return r, r.Fixed.Outcome != Nothing && r.Fixed.Outcome != InUse || r.Err != nil
+	return r, r.Fixed.After != nil || r.Err != nil
 }
 
 // isRemnant: a recorder was stopped before the first sample was written.
 func (r *Recording) isRemnant() bool {
-	return ourName.MatchString(filepath.Base(r.Path)) && (r.Ours || r.Size < maxRemnant && r.ourHead)
+	return r.Verdict == Hopeless && ourName.MatchString(filepath.Base(r.Path)) &&
+		(r.Size == 0 || r.Ours && r.spent)
 }
 
-// maxRemnant is more than the head of an FLV file of ours, in bytes.
-const maxRemnant = 64 << 10
+// maxRemnant is more than the head of a file of ours and its configurations, in
+// bytes. A file with more in it has something, be it nothing that we can read.
+const maxRemnant = 1 << 20
 
-// removeUnlocked removes a file that nobody holds.
-func removeUnlocked(path string) error {
+// removeRemnant removes a file that nobody holds and that still holds nothing.
+func removeRemnant(path string) (removed bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := container.TryLock(f); err != nil {
-		return errors.Join(err, f.Close())
+	err = container.TryLock(f)
+	var r *Recording
+	if err == nil {
+		r, err = scan(path, f)
 	}
-	return errors.Join(os.Remove(path), f.Close())
+	f.Close()                                                              // first: Windows removes no open file
+	if errors.Is(err, container.ErrLocked) || errors.Is(err, ErrUnknown) { // a recorder took it
+		return false, nil
+	}
+	if err != nil || !r.isRemnant() {
+		return false, err
+	}
+	err = os.Remove(path)
+	return err == nil, err
 }

@@ -7,12 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskFile is a recording on a real disk.
-type diskFile struct{ *os.File }
-
-// Sync waits until the data is on the disk, with as much metadata as it takes to
-// read it.
-func (f diskFile) Sync() error {
+// syncData waits until the data is on the disk, with as much metadata as it takes
+// to read it.
+func (f *diskFile) syncData() error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
 		if err != unix.EINTR {
@@ -22,7 +19,7 @@ func (f diskFile) Sync() error {
 }
 
 // Reserve keeps room for the file up to an offset without changing its size.
-func (f diskFile) Reserve(end int64) error {
+func (f *diskFile) Reserve(end int64) error {
 	for {
 		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, end)
 		switch {

@@ -2,7 +2,5 @@
 
 package record
 
-import "os"
-
-// diskFile is a recording on a real disk. Room cannot be reserved here.
-type diskFile struct{ *os.File }
+// syncData waits until the file is on the disk. Room cannot be reserved here.
+func (f *diskFile) syncData() error { return f.File.Sync() }

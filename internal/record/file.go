@@ -58,10 +58,10 @@ func (c *Config) createFile(stream string, at time.Time, ext string) (File, stri
 			_ = f.Close() // somebody looks at it just now: it is theirs
 			continue
 		}
-		if err := errors.Join(err, syncDir(filepath.Dir(path))); err != nil {
-			return nil, path, errors.Join(fmt.Errorf("create %s: %w", path, err), f.Close(), os.Remove(path))
+		if err != nil {
+			return nil, path, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close(), os.Remove(path))
 		}
-		return diskFile{f}, path, nil
+		return &diskFile{File: f}, path, nil
 	}
 }
 

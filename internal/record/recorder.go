@@ -15,11 +15,13 @@ import (
 )
 
 // flushEvery is the shortest time between two writes of a recording. Video comes
-// every 33 ms or faster, so that nothing waits longer than that. Only a recorder
-// that catches up with much writes more often: whenever it has flushBytes.
+// every 33 ms or faster, so that nothing waits longer than flushLatest. Only a
+// recorder that catches up writes more often: at once what has waited so long, and
+// whenever it has flushBytes.
 const (
-	flushEvery = 30 * time.Millisecond
-	flushBytes = 1 << 20
+	flushEvery  = 30 * time.Millisecond
+	flushLatest = 33 * time.Millisecond
+	flushBytes  = 1 << 20
 )
 
 // Config says where and how to record; zero fields mean the default.
@@ -59,6 +61,7 @@ type Recorder struct {
 	newest  time.Duration   // time of the newest packet
 	video   bool            // the stream has video
 	flushed time.Time       // begin of the last flush
+	oldest  time.Time       // arrival of the oldest packet that is not written
 
 	mu     sync.Mutex
 	status Status
@@ -126,6 +129,9 @@ func (r *Recorder) record() error {
 			r.update(func(s *Status) { s.Skipped += batch.Skipped })
 			r.log.Warn().Uint64("packets", batch.Skipped).Msg("the disk is too slow: the recording has a gap")
 		}
+		if r.writer == nil || r.writer.Buffered() == 0 {
+			r.oldest = batch.Oldest
+		}
 		for _, p := range batch.Packets {
 			if err := r.packet(p); err != nil {
 				return err
@@ -147,7 +153,14 @@ func (r *Recorder) deadline() time.Time {
 	if r.writer == nil || r.writer.Buffered() == 0 {
 		return time.Time{}
 	}
-	return r.flushed.Add(flushEvery)
+	return earlier(r.flushed.Add(flushEvery), r.oldest.Add(flushLatest))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // due reports whether the buffer is to be written now.

@@ -1,19 +1,31 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/rtmptool/rtmptool/internal/recfile"
 )
+
+// ErrorText writes what went wrong as one line, with a hint if there is one.
+func ErrorText(stderr io.Writer, failed error) error {
+	line := "rtmptool: " + oneLine(failed)
+	if errors.Is(failed, fs.ErrNotExist) {
+		line += "; name the recordings, or the directory they are in"
+	}
+	_, err := fmt.Fprintln(stderr, line)
+	return err
+}
 
 // FixText writes what fix did with a file, or would do: the outcome first. What
 // went wrong goes to stderr.
 func FixText(stdout, stderr io.Writer, path string, f recfile.Fixed, dryRun bool, failed error) error {
 	if failed != nil {
-		_, err := fmt.Fprintf(stderr, "rtmptool: %v\n", failed)
-		return err
+		return ErrorText(stderr, failed)
 	}
 	if _, err := fmt.Fprintf(stdout, "%s  %s\n", filepath.Base(path), fixOutcome(f, dryRun)); err != nil {
 		return err
@@ -21,13 +33,10 @@ func FixText(stdout, stderr io.Writer, path string, f recfile.Fixed, dryRun bool
 	if f.Outcome == recfile.Nothing || f.Outcome == recfile.InUse {
 		return nil
 	}
-	for i, x := range f.Before.Findings {
-		if i == maxListed {
-			break
-		}
-		if _, err := fmt.Fprintf(stdout, "  %s\n", finding(x, f.Before.Size)); err != nil {
-			return err
-		}
+	var b strings.Builder
+	findings(&b, f.Before)
+	if _, err := io.WriteString(stdout, b.String()); err != nil {
+		return err
 	}
 	if dryRun {
 		for _, e := range f.Before.Plan() {
@@ -42,6 +51,9 @@ func FixText(stdout, stderr io.Writer, path string, f recfile.Fixed, dryRun bool
 func fixOutcome(f recfile.Fixed, dryRun bool) string {
 	switch f.Outcome {
 	case recfile.Nothing:
+		if f.Output != "" {
+			return "nothing to do: finished already as " + filepath.Base(f.Output)
+		}
 		return "whole: nothing to do"
 	case recfile.Irreparable:
 		return "BEYOND REPAIR: untouched"
@@ -69,7 +81,9 @@ func fixOutcome(f recfile.Fixed, dryRun bool) string {
 // FixJSON writes the same as one line of JSON.
 func FixJSON(w io.Writer, path string, f recfile.Fixed, dryRun bool, failed error) error {
 	if failed != nil {
-		return JSON(w, File{Path: path, Error: failed.Error(), Fix: &Fix{Result: "failed"}})
+		file := Failed(path, failed)
+		file.Fix = &Fix{Result: "failed"}
+		return JSON(w, file)
 	}
 	r := f.After
 	if r == nil {

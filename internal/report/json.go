@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/recfile"
@@ -57,20 +58,29 @@ type Gap struct {
 
 // Finding is a finding of a File.
 type Finding struct {
-	Code     string `json:"code"`
-	Severity string `json:"severity"`
-	Offset   int64  `json:"offset"`
-	End      int64  `json:"end"`
-	Text     string `json:"text"`
-	Repair   string `json:"repair,omitempty"`
+	Code     string   `json:"code"`
+	Severity string   `json:"severity"`
+	Offset   int64    `json:"offset"`
+	End      int64    `json:"end"`
+	Time     *float64 `json:"time,omitempty"` // where there is media
+	Text     string   `json:"text"`
+	Repair   string   `json:"repair,omitempty"`
 }
 
 // Fix is what fix did or would do.
 type Fix struct {
-	Result string   `json:"result"` // nothing to do, repaired, repaired with loss, would repair, beyond repair, in use, failed
+	Result string   `json:"result"` // see result
 	Output string   `json:"output,omitempty"`
 	Edits  []string `json:"edits,omitempty"`
 }
+
+// Failed is the JSON form of a file that could not be read.
+func Failed(path string, err error) File {
+	return File{Path: path, Error: oneLine(err), Tracks: []Track{}, Gaps: []Gap{}, Findings: []Finding{}}
+}
+
+// oneLine writes an error without line breaks.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // JSON writes a recording as one line.
 func JSON(w io.Writer, f File) error {
@@ -104,8 +114,14 @@ func NewFile(r *recfile.Recording) File {
 	for _, g := range r.Gaps() {
 		f.Gaps = append(f.Gaps, Gap{g.Kind.String(), seconds(g.At), seconds(g.Length)})
 	}
-	for _, x := range r.Findings {
-		f.Findings = append(f.Findings, Finding{x.Code, x.Severity.String(), x.Offset, x.End, x.Text, x.Repair})
+	times := r.Times()
+	for i, x := range r.Findings {
+		j := Finding{Code: x.Code, Severity: x.Severity.String(), Offset: x.Offset, End: x.End, Text: x.Text, Repair: x.Repair}
+		if times[i] >= 0 {
+			at := seconds(times[i])
+			j.Time = &at
+		}
+		f.Findings = append(f.Findings, j)
 	}
 	return f
 }

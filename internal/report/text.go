@@ -33,15 +33,21 @@ func Text(w io.Writer, r *recfile.Recording) error {
 		}
 		fmt.Fprintf(&b, "  gap  %s  at %s  %s without a frame\n", g.Kind, clock(g.At), g.Length.Round(time.Millisecond))
 	}
-	for i, f := range r.Findings {
-		if i == maxListed {
-			fmt.Fprintf(&b, "  ... and %s more findings\n", count(len(r.Findings)-i))
-			break
-		}
-		fmt.Fprintf(&b, "  %s\n", finding(f, r.Size))
-	}
+	findings(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// findings lists the findings, as many as a person reads.
+func findings(b *strings.Builder, r *recfile.Recording) {
+	times := r.Times()
+	for i, f := range r.Findings {
+		if i == maxListed {
+			fmt.Fprintf(b, "  ... and %s more findings\n", count(len(r.Findings)-i))
+			return
+		}
+		fmt.Fprintf(b, "  %s\n", finding(f, r.Size, times[i]))
+	}
 }
 
 // verdict says what a user wants to know: is it whole, and if not, what then.
@@ -61,6 +67,9 @@ func verdict(r *recfile.Recording) string {
 			return "DAMAGED: fix writes a mended copy"
 		}
 		return "DAMAGED: fix mends it"
+	}
+	if r.Duration() > 0 { // players may make something of it
+		return "DAMAGED: fix cannot mend it"
 	}
 	return "BEYOND REPAIR"
 }
@@ -95,7 +104,7 @@ func track(t *container.Track) []string {
 		}
 		name += " " + strconv.FormatFloat(float64(a.SampleRate)/1000, 'f', -1, 64) + " kHz " + channels(a.Channels)
 	}
-	return append(parts, name, count(t.Samples)+" frames")
+	return append(parts, name, several(t.Samples, "frame"))
 }
 
 func videoTrack(t *container.Track) []string {
@@ -118,10 +127,7 @@ func videoTrack(t *container.Track) []string {
 	if fps > 0 {
 		name += " " + strconv.FormatFloat(float64(int(fps*100+0.5))/100, 'f', -1, 64) + " fps"
 	}
-	keys := count(t.Keys) + " keyframes"
-	if t.Keys == 1 {
-		keys = "1 keyframe"
-	}
+	keys := several(t.Keys, "keyframe")
 	if t.Keys > 1 {
 		keys += fmt.Sprintf(", every %.1f s", keyInterval(t).Seconds())
 	}
@@ -155,16 +161,28 @@ func channels(n int) string {
 	return fmt.Sprintf("%d channels", n)
 }
 
-func finding(f container.Finding, size int64) string {
+func finding(f container.Finding, size int64, at time.Duration) string {
 	end := strconv.FormatInt(f.End, 10)
 	if f.End >= size {
 		end = "end"
 	}
-	line := fmt.Sprintf("%s  %s  %d..%s  %s", f.Code, f.Severity, f.Offset, end, f.Text)
+	line := fmt.Sprintf("%s  %s  %d..%s", f.Code, f.Severity, f.Offset, end)
+	if at >= 0 {
+		line += "  at " + clock(at)
+	}
+	line += "  " + f.Text
 	if f.Repair != "" {
 		line += "  -> " + f.Repair
 	}
 	return line
+}
+
+// several writes a number of things.
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return count(n) + " " + thing + "s"
 }
 
 // count writes a number with commas: 3,120.

@@ -1,6 +1,8 @@
 package flv
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -65,7 +67,58 @@ func readClaims(r io.ReaderAt, size int64) claims {
 }
 
 // Ours reports whether rtmptool wrote a file: then Finalize may finish it in place.
-func Ours(r io.ReaderAt, size int64) bool { return readClaims(r, size).ours }
+// A head that the end of the file cuts counts as far as it goes.
+func Ours(r io.ReaderAt, size int64) bool {
+	return readClaims(r, size).ours || size < headSize && beginsLikeOurs(r, size)
+}
+
+// beginsLikeOurs compares what every head of ours has in common, up to the first
+// number of onMetaData. The flags of the tracks may be any.
+func beginsLikeOurs(r io.ReaderAt, size int64) bool {
+	const common = headerSize + tagHeaderSize + 3 + len(metadataName) // a string's type and size
+	want := (&Index{}).appendHead(nil)[:min(size, int64(common))]
+	got := make([]byte, len(want))
+	if n, _ := r.ReadAt(got, 0); n < len(got) || n == 0 {
+		return false
+	}
+	if len(got) > flagsOffset {
+		got[flagsOffset] = want[flagsOffset]
+	}
+	return bytes.Equal(got, want)
+}
+
+// HasTag reports whether a whole tag of audio or video begins anywhere in a part of
+// a file: behind a damaged tag that means that to cut the file there would lose it.
+func HasTag(r io.ReaderAt, from, size int64) (bool, error) {
+	buf := make([]byte, min(readAhead, max(0, size-from)))
+	back := make([]byte, backPointer)
+	for at := from; size-at >= tagHeaderSize+backPointer; at += int64(len(buf)) - tagHeaderSize + 1 {
+		n, err := r.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
+		if err != nil && err != io.EOF {
+			return false, err
+		}
+		for i := 0; i+tagHeaderSize <= n; i++ {
+			h := buf[i : i+tagHeaderSize]
+			if h[0] != TagAudio && h[0] != TagVideo || h[8]|h[9]|h[10] != 0 { // type, stream id
+				continue
+			}
+			end := at + int64(i) + tagHeaderSize + int64(uint24(h[1:]))
+			if end+backPointer > size {
+				continue
+			}
+			if _, err := r.ReadAt(back, end); err != nil && err != io.EOF {
+				return false, err
+			}
+			if int64(binary.BigEndian.Uint32(back)) == end-at-int64(i) {
+				return true, nil
+			}
+		}
+		if n < len(buf) {
+			break
+		}
+	}
+	return false, nil
+}
 
 // Check compares what onMetaData says with what Scan has found in a file of that
 // size. A file of ours is unfinished when they differ.
@@ -88,7 +141,7 @@ func Check(x *Index, r io.ReaderAt, size int64) []container.Finding {
 		add("F12", "no onMetaData at the start: players do not know the duration and cannot seek")
 	case s.ours && (s.size != float64(x.End) || off > 0.001):
 		add("F14", "duration, size and index are not set: the recorder was stopped before it could finish")
-	case s.duration == 0:
+	case s.duration == 0 && x.Duration() > 0: // one frame has none
 		add("F14", "no duration: players cannot seek")
 	case off > maxDurationError.Seconds():
 		add("F14", fmt.Sprintf("duration says %.3f s, the tags last %.3f s", s.duration, x.Duration().Seconds()))

@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	_ "embed"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rtmptool/rtmptool/internal/peers"
+	"github.com/rtmptool/rtmptool/internal/recfile"
+)
+
+const browserLength = 40 * time.Second // of the recording, at least
+
+//go:embed testdata/player.html
+var playerPage string
+
+// playback is what testdata/player.html reports.
+type playback struct {
+	Error     string
+	Duration  float64
+	Width     int
+	Played    float64 // where it was after a second from the start
+	PlayedOf  int     // frames decoded until then
+	Sought    float64 // where the seek to 30 s ended
+	Resumed   float64 // where it was a second later
+	ResumedOf int     // frames decoded until then
+}
+
+// A browser plays and seeks an H.264 recording, one that was closed and one that was
+// killed and fixed.
+func TestBrowserPlays(t *testing.T) {
+	realTime(t)
+	chromium := peers.Chromium(t)
+	source := peers.Source(t, "h264")
+	for _, afterKill := range []bool{false, true} {
+		name := map[bool]string{false: "closed", true: "fixed"}[afterKill]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, "--record-format", "mp4")
+			args := []string{"-v", "warning", "-nostdin", "-readrate", "8", "-stream_loop", "-1", "-i", source, "-c", "copy"}
+			if !afterKill {
+				args = append(args, "-t", "40")
+			}
+			publisher := peers.Start(t, peers.FFmpeg(t), append(args, "-f", "flv", s.URL+"/live/main")...)
+			path := s.await("recording", "live/main")["path"].(string)
+			if afterKill {
+				awaitRecorded(t, path, browserLength)
+				s.kill()
+				if code, out := tool(t, "fix", path); code != 0 {
+					t.Fatalf("fix: exit %d\n%s", code, out)
+				}
+			} else {
+				finish(t, "publisher", publisher)
+				s.await("recorded", "live/main")
+			}
+			length := looped(t, path).Seconds()
+			got := play(t, chromium, path)
+			t.Logf("%.3f s: %+v", length, got)
+			switch {
+			case got.Error != "":
+				t.Errorf("the browser: %s", got.Error)
+			case length < browserLength.Seconds()-0.1 || got.Duration < length-0.1 || got.Duration > length+0.1 || got.Width != 1280:
+				t.Errorf("the browser sees %.3f s, %d wide, want %.3f s, 1280 wide", got.Duration, got.Width, length)
+			case got.Played < 1 || got.PlayedOf < 5:
+				t.Errorf("the browser does not play: at %.3f s after %d frames", got.Played, got.PlayedOf)
+			case got.Sought < 29.9 || got.Sought > 30.1 || got.Resumed < 31 || got.ResumedOf < got.PlayedOf+5:
+				t.Errorf("the browser does not play on after the seek: from %.3f to %.3f s, %d frames more",
+					got.Sought, got.Resumed, got.ResumedOf-got.PlayedOf)
+			}
+		})
+	}
+}
+
+// looped is whole for a source that was sent several times: its frames do not keep to
+// the rate behind a joint, where FFmpeg's null muxer would round their times to it.
+func looped(t *testing.T, path string) time.Duration {
+	t.Helper()
+	if code, out := tool(t, "inspect", path); code != 0 || !strings.Contains(out, "WHOLE") {
+		t.Errorf("inspect: exit %d\n%s", code, out)
+	}
+	stdout, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", path, "-enc_time_base", "demux", "-f", "null", "-")
+	if err != nil || stdout+stderr != "" {
+		t.Errorf("ffmpeg does not decode %s cleanly: %v\n%s%s", path, err, stdout, stderr)
+	}
+	r, err := recfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Duration()
+}
+
+// play lets a browser play a file over HTTP and returns what it reports.
+func play(t *testing.T, chromium, path string) playback {
+	t.Helper()
+	results := make(chan playback, 1)
+	var ranges atomic.Int32 // requests for another place than the start
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, playerPage)
+	})
+	mux.HandleFunc("GET /recording.mp4", func(w http.ResponseWriter, r *http.Request) {
+		if from := r.Header.Get("Range"); from != "" && !strings.HasPrefix(from, "bytes=0-") {
+			ranges.Add(1)
+		}
+		http.ServeFile(w, r, path) // answers requests with Range
+	})
+	mux.HandleFunc("POST /seen", func(_ http.ResponseWriter, r *http.Request) {
+		var got playback
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+			got.Error = err.Error()
+		}
+		select {
+		case results <- got:
+		default:
+		}
+	})
+	web := httptest.NewServer(mux)
+	t.Cleanup(web.Close)
+
+	profile := filepath.Join(t.TempDir(), "profile")
+	browser := peers.Start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+		"--disable-breakpad", "--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0", "--user-data-dir="+profile, web.URL)
+	var got playback
+	select {
+	case got = <-results:
+	case <-browser.Done():
+		t.Fatalf("the browser ended: %v", browser.Wait(0))
+	case <-time.After(patience):
+		t.Fatalf("the browser reports nothing: %s", browser.Stderr())
+	}
+	browser.Stop() // before its profile is removed
+	if ranges.Load() == 0 {
+		t.Error("the browser made no request for a range behind the start")
+	}
+	return got
+}

@@ -1,0 +1,333 @@
+package recfile
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Cut at any byte, a recording of ours is finished or holds nothing; finished it
+// is whole, and stays as it is.
+func TestFixTruncated(t *testing.T) {
+	openFLV, closedFLV := flvFile(t, stream(4))
+	openMP4, closedMP4, _ := mp4File(t, 4, 0)
+	for _, c := range []struct {
+		name, ext string
+		file      []byte
+	}{{"open FLV", ".flv", openFLV}, {"closed FLV", ".flv", closedFLV}, {"open MP4", ".mp4", openMP4}, {"closed MP4", ".mp4", closedMP4}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := path(t, ourFile+c.ext, nil)
+			step := 1
+			fixes := 0
+			for n := len(c.file); n >= 0; n -= step {
+				if testing.Short() || os.Getenv("RTMPTOOL_RACE") != "" {
+					step = 17
+				}
+				if c.ext == ".flv" && n < 36<<10 { // the head alone: its kind does not change
+					step = 997
+				}
+				put(t, p, c.file[:n])
+				before := inspect(t, p)
+				f, err := Fix(p, false)
+				if err != nil {
+					t.Fatalf("%d bytes: %v", n, err)
+				}
+				switch f.Outcome {
+				case Nothing:
+					if n != len(c.file) && before.Verdict != Whole {
+						t.Fatalf("%d bytes: %s, but nothing to do", n, before.Verdict)
+					}
+				case Repaired:
+					fixes++
+					if f.After.Duration() > 405*time.Millisecond {
+						t.Fatalf("%d bytes last %v", n, f.After.Duration())
+					}
+				case Irreparable:
+					if !before.isRemnant() && c.name != "closed MP4" { // that one is no work of a kill
+						t.Fatalf("%d bytes: no remnant, %s", n, codes(before))
+					}
+					if !bytes.Equal(get(t, p), c.file[:n]) {
+						t.Fatalf("%d bytes: touched", n)
+					}
+					continue
+				default:
+					t.Fatalf("%d bytes: outcome %d, %v", n, f.Outcome, before.Findings)
+				}
+				fixed := get(t, p)
+				if r := inspect(t, p); r.Verdict != Whole {
+					t.Fatalf("%d bytes: %s after fix: %v", n, r.Verdict, r.Findings)
+				}
+				if again := fix(t, p); again.Outcome != Nothing || !bytes.Equal(get(t, p), fixed) {
+					t.Fatalf("%d bytes: fixed twice: %d", n, again.Outcome)
+				}
+			}
+			if fixes < 5 {
+				t.Errorf("only %d fixes", fixes)
+			}
+		})
+	}
+}
+
+// What was closed and what fix finished are the same bytes.
+func TestFixEqualsClose(t *testing.T) {
+	openFLV, closedFLV := flvFile(t, stream(12))
+	openMP4, closedMP4, _ := mp4File(t, 12, 0)
+	for ext, b := range map[string][2][]byte{".flv": {openFLV, closedFLV}, ".mp4": {openMP4, closedMP4}} {
+		p := path(t, ourFile+ext, b[0])
+		if f := fix(t, p); f.Outcome != Repaired || f.Before.Verdict != Unfinished || f.After.Verdict != Whole || f.Output != "" {
+			t.Errorf("%s: %+v", ext, f)
+		}
+		if !bytes.Equal(get(t, p), b[1]) {
+			t.Errorf("%s: not the bytes of Close", ext)
+		}
+	}
+}
+
+// fix that dies after any edit, and is run again, ends in the same bytes.
+func TestFixAfterCrash(t *testing.T) {
+	openFLV, _ := flvFile(t, stream(4))
+	openMP4, _, _ := mp4File(t, 4, 0)
+	for ext, b := range map[string][]byte{".flv": openFLV[:len(openFLV)-3], ".mp4": openMP4[:len(openMP4)-3]} {
+		p := path(t, ourFile+ext, b)
+		plan := inspect(t, p).Plan()
+		fix(t, p)
+		want := get(t, p)
+		for n := range plan {
+			put(t, p, b)
+			f, err := os.OpenFile(p, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := plan[:n].Apply(f); err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+			fix(t, p)
+			if !bytes.Equal(get(t, p), want) {
+				t.Errorf("%s: other bytes after a crash behind edit %d", ext, n)
+			}
+		}
+	}
+}
+
+func TestDryRunWritesNothing(t *testing.T) {
+	open, closed := flvFile(t, stream(4))
+	openMP4, _, _ := mp4File(t, 4, 0)
+	for name, b := range map[string][]byte{
+		"a.flv": open, "b.flv": closed, "c.mp4": openMP4, "d.flv": foreignFLV(stream(4)), "e.mp4": foreignMP4(t, "frag.mp4"), "f.flv": nil,
+	} {
+		p := path(t, name, b)
+		before := state(t, filepath.Dir(p))
+		f, err := Fix(p, true)
+		if err != nil || f.After != nil {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+		real, err := Fix(p, false)
+		if err != nil || real.Outcome != f.Outcome {
+			t.Errorf("%s: %d, the dry run said %d; %v", name, real.Outcome, f.Outcome, err)
+		}
+		put(t, p, b)
+		_ = os.Remove(real.Output)
+		if _, err := Fix(p, true); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after := state(t, filepath.Dir(p)); !maps.Equal(before, after) {
+			t.Errorf("%s: a dry run writes", name)
+		}
+	}
+}
+
+// A file that is being recorded is not touched, whatever it holds by now.
+func TestFixLocked(t *testing.T) {
+	open, closed := flvFile(t, stream(4))
+	openMP4, _, _ := mp4File(t, 4, 0)
+	for name, b := range map[string][]byte{
+		"open.flv": open, "torn.flv": open[:len(open)-9], "closed.flv": closed, "open.mp4": openMP4, "torn.mp4": openMP4[:len(openMP4)-9],
+		"new.flv": nil, "new.mp4": nil, "head.mp4": openMP4[:40], "head.flv": open[:99],
+	} {
+		p := path(t, name, b)
+		held := hold(t, p)
+		for _, dryRun := range []bool{false, true} {
+			f, err := Fix(p, dryRun)
+			if err != nil || f.Outcome != InUse || f.Before.Verdict != Live {
+				t.Errorf("%s: %+v, %v", name, f, err)
+			}
+		}
+		if r := inspect(t, p); r.Verdict != Live || len(r.Findings) > 0 || r.Plan() != nil || r.Copies() {
+			t.Errorf("%s: %s, %v", name, r.Verdict, r.Findings)
+		}
+		if !bytes.Equal(get(t, p), b) {
+			t.Errorf("%s: touched", name)
+		}
+		held.Close()
+		if r := inspect(t, p); r.Verdict == Live {
+			t.Errorf("%s: still live", name)
+		}
+	}
+}
+
+// Many may look at once, and none of them takes another one for a recorder.
+func TestInspectHoldsNoLock(t *testing.T) {
+	open, _ := flvFile(t, stream(4))
+	p := path(t, ourFile+".flv", open)
+	r, err := Open(p)
+	if err != nil || r.Verdict != Unfinished {
+		t.Fatal(r, err)
+	}
+	hold(t, p)
+}
+
+// Files of others get a finished copy beside them; fix again finds it done.
+func TestFixForeign(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"talk.flv": foreignFLV(stream(12)), "clip.mp4": foreignMP4(t, "frag.mp4"), "base.MP4": foreignMP4(t, "frag_base.mp4"),
+	} {
+		p := path(t, name, b)
+		output := strings.TrimSuffix(p, filepath.Ext(p)) + ".fixed" + filepath.Ext(p)
+		before := inspect(t, p)
+		if before.Verdict != Unfinished || !before.Copies() || before.Ours {
+			t.Errorf("%s: %s, %v", name, before.Verdict, before.Findings)
+		}
+		f := fix(t, p)
+		if f.Outcome != Repaired || f.Output != output {
+			t.Errorf("%s: outcome %d, output %s", name, f.Outcome, f.Output)
+		}
+		if !bytes.Equal(get(t, p), b) {
+			t.Errorf("%s: the source was touched", name)
+		}
+		after := inspect(t, output)
+		if after.Verdict != Whole || len(after.Index.Tracks) != len(before.Index.Tracks) {
+			t.Errorf("%s: the copy is %s, %v", name, after.Verdict, after.Findings)
+		}
+		for i, track := range after.Index.Tracks {
+			if track.Samples != before.Index.Tracks[i].Samples {
+				t.Errorf("%s: track %d has %d samples, want %d", name, i, track.Samples, before.Index.Tracks[i].Samples)
+			}
+		}
+		files := state(t, filepath.Dir(p))
+		if again := fix(t, p); again.Outcome != Nothing || again.Output != output {
+			t.Errorf("%s: fixed again: %+v", name, again)
+		}
+		if again := fix(t, output); again.Outcome != Nothing {
+			t.Errorf("%s: the copy was fixed: %+v", name, again)
+		}
+		if !maps.Equal(files, state(t, filepath.Dir(p))) || len(files) != 2 {
+			t.Errorf("%s: files changed: %d", name, len(files))
+		}
+		put(t, output, []byte("something else"))
+		_, err := Fix(p, false)
+		if want := output + ": is in the way and not whole: remove it, then fix again"; err == nil || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Damage in the middle of an FLV of ours: to cut the file there would lose what is
+// whole behind it, for good. So there is a copy, and the file stays.
+func TestFixDamagedFLV(t *testing.T) {
+	_, closed := flvFile(t, stream(12))
+	b := bytes.Clone(closed)
+	b[36892+300] ^= 0xFF // within the first tags
+	b[36892+301] ^= 0xFF
+	b[len(b)-200] ^= 0xFF
+	tags := bytes.Index(b[36892:], unhex("2701000000")) + 36892 - 11
+	b[tags] = 77 // no type
+	p := path(t, ourFile+".flv", b)
+	r := inspect(t, p)
+	if r.Verdict != Damaged || !strings.Contains(codes(r), "F05") || !r.Copies() {
+		t.Fatalf("%s, %v", r.Verdict, r.Findings)
+	}
+	f := fix(t, p)
+	if f.Outcome != Lossy || f.Output == "" || !bytes.Equal(get(t, p), b) || inspect(t, f.Output).Verdict != Whole {
+		t.Fatalf("%+v", f)
+	}
+	// What a power cut leaves at the end is no loss: nothing whole follows.
+	open, _ := flvFile(t, stream(12))
+	put(t, p, slices.Concat(open, make([]byte, 5000)))
+	if f := fix(t, p); f.Outcome != Repaired || f.Output != "" || !bytes.Equal(get(t, p), closed) {
+		t.Fatalf("zeros at the end: %+v", f)
+	}
+}
+
+func TestFixDamagedMP4(t *testing.T) {
+	open, closed, ends := mp4File(t, 12, 0)
+	for name, c := range map[string]struct {
+		file  []byte
+		code  string
+		want  Outcome
+		video int
+	}{
+		"a fragment":        {open, "M04 M22", Lossy, 11},
+		"closed, head":      {closed, "M06 M02", Repaired, 12},
+		"closed, moov lost": {closed[:ends[11]], "M06", Repaired, 12},
+	} {
+		b := bytes.Clone(c.file)
+		switch name {
+		case "a fragment":
+			clear(b[ends[3]:ends[4]])
+		case "closed, head":
+			clear(b[4:30])
+		}
+		p := path(t, ourFile+".mp4", b)
+		if r := inspect(t, p); codes(r) != c.code {
+			t.Errorf("%s: %s, %v", name, r.Verdict, r.Findings)
+			continue
+		}
+		f := fix(t, p)
+		if f.Outcome != c.want || f.After.Index.Tracks[0].Samples != c.video {
+			t.Errorf("%s: outcome %d, %d frames", name, f.Outcome, f.After.Index.Tracks[0].Samples)
+		}
+	}
+}
+
+func TestOneFrame(t *testing.T) {
+	_, closed := flvFile(t, []packet{{9, 0, "1700000000" + avcC}, {9, 0, "1701000000" + key}})
+	if r := inspect(t, path(t, ourFile+".flv", closed)); r.Verdict != Whole {
+		t.Errorf("FLV: %s, %v", r.Verdict, r.Findings)
+	}
+	// Configurations without one frame hold nothing.
+	open, _ := flvFile(t, stream(0))
+	if r := inspect(t, path(t, ourFile+".flv", open)); r.Verdict != Hopeless || !r.isRemnant() {
+		t.Errorf("FLV without a frame: %s, %v", r.Verdict, r.Findings)
+	}
+	_, closedMP4, _ := mp4File(t, 1, 0)
+	if r := inspect(t, path(t, ourFile+".mp4", closedMP4)); r.Verdict != Whole {
+		t.Errorf("MP4: %s, %v", r.Verdict, r.Findings)
+	}
+}
+
+// Errors are one line and name the file once.
+func TestErrors(t *testing.T) {
+	text := path(t, "notes.txt", []byte("Dear diary, nothing was recorded."))
+	dir := filepath.Dir(text)
+	put(t, filepath.Join(dir, "text.flv"), []byte("Dear diary, nothing was recorded."))
+	for _, p := range []string{text, filepath.Join(dir, "text.flv"), filepath.Join(dir, "missing.flv"), dir, "/dev/null"} {
+		_, openErr := Open(p)
+		_, fixErr := Fix(p, false)
+		for _, err := range []error{openErr, fixErr} {
+			if err == nil || strings.Count(err.Error(), p) != 1 || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %v", p, err)
+			}
+		}
+	}
+	closed := hold(t, path(t, "a.flv", nil))
+	closed.Close()
+	if _, err := (bare{closed}).ReadAt(make([]byte, 1), 0); err == nil || strings.Contains(err.Error(), "a.flv") {
+		t.Errorf("a bare error: %v", err)
+	}
+	for name, want := range map[string]Verdict{"empty.flv": Hopeless, "empty.mp4": Hopeless} {
+		p := path(t, name, nil)
+		if r := inspect(t, p); r.Verdict != want {
+			t.Errorf("%s: %s", name, r.Verdict)
+		}
+		if f := fix(t, p); f.Outcome != Irreparable {
+			t.Errorf("%s: %d", name, f.Outcome)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package flv
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rtmptool/rtmptool/pkg/amf"
+	"github.com/rtmptool/rtmptool/pkg/container"
+)
+
+// foreign is a file of somebody else, with metadata or without.
+func foreign(metadata []byte, tags []timedBody) *memFile {
+	b := append([]byte(signature), flagAudio|flagVideo, 0, 0, 0, 9, 0, 0, 0, 0)
+	add := func(kind byte, ms int64, body []byte) {
+		b = append(b, kind, byte(len(body)>>16), byte(len(body)>>8), byte(len(body)), byte(ms>>16), byte(ms>>8), byte(ms), byte(ms>>24), 0, 0, 0)
+		b = binary.BigEndian.AppendUint32(append(b, body...), uint32(tagHeaderSize+len(body)))
+	}
+	if metadata != nil {
+		add(TagScript, 0, metadata)
+	}
+	for _, t := range tags {
+		add(tagType(t.kind), t.ms, unhex(t.hex))
+	}
+	return &memFile{data: b}
+}
+
+func onMeta(p ...amf.Property) []byte { return amf.Append(nil, metadataName, amf.ECMAArray(p)) }
+
+func codesOf(findings []container.Finding) string {
+	var all []string
+	for _, f := range findings {
+		all = append(all, f.Code)
+	}
+	return strings.Join(all, " ")
+}
+
+// What runs leave is whole when closed, and unfinished before, whatever they hold.
+func TestCheckOurs(t *testing.T) {
+	for _, r := range append(slices.Clone(runs), run{name: "one frame", flush: 1, bodies: []timedBody{video(0, "17 00 000000"+avcC720), video(0, "17 01 000000"+avcKey)}}) {
+		rec := record(t, r, nil)
+		for _, c := range []struct {
+			file *memFile
+			want string
+		}{{bytesFile(rec.open), "F14"}, {rec.file, ""}} {
+			x, _ := Scan(c.file, c.file.size())
+			if got := codesOf(Check(&x, c.file, c.file.size())); got != c.want || !Ours(c.file, c.file.size()) {
+				t.Errorf("%s: %q, want %q", r.name, got, c.want)
+			}
+		}
+	}
+}
+
+func TestCheckForeign(t *testing.T) {
+	tags := runs[0].bodies // 805 ms, 4 keyframes
+	index := amf.Property{Key: "keyframes", Value: amf.Object{{Key: "times", Value: amf.StrictArray{0.0, 0.2}}}}
+	seconds := func(d float64) amf.Property { return amf.Property{Key: "duration", Value: d} }
+	for name, c := range map[string]struct {
+		metadata []byte
+		tags     []timedBody
+		want     string
+	}{
+		"no metadata":         {nil, tags, "F12"},
+		"nothing at all":      {onMeta(), nil, ""}, // Scan has said so
+		"no duration":         {onMeta(index), tags, "F14"},
+		"a wrong one":         {onMeta(seconds(7), index), tags, "F14"},
+		"about right":         {onMeta(seconds(0.5), index), tags, ""},
+		"no index":            {onMeta(seconds(0.805)), tags, "F16"},
+		"one frame":           {onMeta(), tags[:3], ""},
+		"metadata cut":        {onMeta(seconds(0.805), index)[:20], tags, "F14"},
+		"somebody's encoder":  {onMeta(seconds(0.805), index, amf.Property{Key: "encoder", Value: "Lavf"}), tags, ""},
+		"says that it is our": {onMeta(seconds(0.805), index, amf.Property{Key: "encoder", Value: "rtmptool"}), tags, ""},
+	} {
+		f := foreign(c.metadata, c.tags)
+		x, _ := Scan(f, f.size())
+		if got := codesOf(Check(&x, f, f.size())); got != c.want || Ours(f, f.size()) {
+			t.Errorf("%s: %q, want %q; ours: %v", name, got, c.want, Ours(f, f.size()))
+		}
+	}
+}
+
+// A head of ours is ours from its first byte to its last.
+func TestOursCut(t *testing.T) {
+	rec := record(t, runs[0], nil)
+	for n := 1; n <= headSize+50; n++ {
+		if n > 100 && n < headSize-100 && n%50 > 0 {
+			continue
+		}
+		if f := bytesFile(rec.open[:n]); !Ours(f, f.size()) {
+			t.Fatalf("%d bytes are not ours", n)
+		}
+	}
+	for name, f := range map[string]*memFile{"empty": {}, "text": bytesFile([]byte("FLV is a format")), "MP4": bytesFile([]byte("\x00\x00\x00\x20ftyp")),
+		"foreign": foreign(onMeta(), runs[0].bodies), "another size": bytesFile(append(bytes.Clone(rec.open[:14]), 1, 2, 3))} {
+		if Ours(f, f.size()) {
+			t.Errorf("%s: ours", name)
+		}
+	}
+}
+
+// A whole tag is found wherever it begins, also at the seams of the reads.
+func TestHasTag(t *testing.T) {
+	tag := appendTag(nil, TagVideo, 0, unhex("17 01 000000"+avcKey))
+	for _, junk := range []int{0, 1, 100, readAhead - 12, readAhead - 11, readAhead - 10, readAhead - 5, readAhead, 2*readAhead - 15, 2*readAhead - 20} {
+		f := bytesFile(slices.Concat(bytes.Repeat([]byte{9}, junk), tag))
+		if found, err := HasTag(f, 0, f.size()); !found || err != nil {
+			t.Errorf("behind %d bytes: %v, %v", junk, found, err)
+		}
+		if found, err := HasTag(f, 0, f.size()-1); found || err != nil {
+			t.Errorf("behind %d bytes, cut: %v, %v", junk, found, err)
+		}
+		if found, _ := HasTag(f, int64(junk)+1, f.size()); found {
+			t.Errorf("behind %d bytes: found from the second byte on", junk)
+		}
+	}
+	zeros := &memFile{data: make([]byte, 3*readAhead)}
+	if found, err := HasTag(zeros, 5, zeros.size()); found || err != nil {
+		t.Errorf("zeros: %v, %v", found, err)
+	}
+	if found, err := HasTag(zeros, zeros.size()+5, zeros.size()); found || err != nil {
+		t.Errorf("behind the end: %v, %v", found, err)
+	}
+}
+
+// The table has every frame of every track, and their configurations.
+func TestTable(t *testing.T) {
+	for _, r := range runs {
+		rec := record(t, r, nil)
+		want := map[string]int{}
+		for _, p := range r.packets(t) {
+			for s := range Samples(p.Packet) {
+				want[string(rune(s.Kind))+string(rune(s.Track))]++
+			}
+		}
+		got := map[string]int{}
+		for _, track := range Table(rec.file, rec.file.size()) {
+			if track.Samples > 0 {
+				got[string(rune(track.Kind))+string(rune(track.ID))] += track.Samples
+			}
+		}
+		for id, n := range want {
+			if got[id] != n {
+				t.Errorf("%s: track %x has %d samples, want %d", r.name, id, got[id], n)
+			}
+		}
+	}
+	if Table(&memFile{}, 0) != nil {
+		t.Error("nothing has tracks")
+	}
+}
+
+var errRead = errors.New("the disk is gone")
