@@ -2,5 +2,6 @@
 // rtmpdump publish, watch and judge what was recorded. It has no code of its own.
 //
 // RTMPTOOL_BIN names a program to test instead of one built from this checkout.
-// RTMPTOOL_RACE=1 builds it with the race detector and runs one real-time test.
+// RTMPTOOL_KILLS is how often the server is killed, RTMPTOOL_SEED repeats the moments
+// of an earlier run. RTMPTOOL_RACE=1 builds it with the race detector and runs one real-time test.
 package e2e
