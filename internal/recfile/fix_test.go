@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rtmptool/rtmptool/internal/recfile/recfiletest"
+	"github.com/rtmptool/rtmptool/pkg/flv"
 )
 
 // Cut at any byte, a recording of ours is finished or holds nothing; finished it
@@ -287,7 +290,7 @@ func TestFixDamagedMP4(t *testing.T) {
 }
 
 func TestOneFrame(t *testing.T) {
-	_, closed := flvFile(t, []packet{{9, 0, "1700000000" + avcC}, {9, 0, "1701000000" + key}})
+	_, closed := flvFile(t, []recfiletest.Packet{{Kind: flv.TagVideo, Body: "1700000000" + recfiletest.AVCC}, {Kind: flv.TagVideo, Body: "1701000000" + recfiletest.Key}})
 	if r := inspect(t, path(t, ourFile+".flv", closed)); r.Verdict != Whole {
 		t.Errorf("FLV: %s, %v", r.Verdict, r.Findings)
 	}
