@@ -51,11 +51,12 @@ type output interface {
 // to it. The error says why MP4 cannot have them; FLV takes everything.
 func newOutput(format, kind Format, f File, packets []*media.Packet, created time.Time, frameRate float64) (output, error) {
 	if kind == MP4 {
-		w, err := bmff.NewWriter(f, bmff.Options{Tracks: tracksOf(packets), Created: created, Now: time.Now})
+		tracks := tracksOf(packets)
+		w, err := bmff.NewWriter(f, bmff.Options{Tracks: tracks, Created: created, Now: time.Now})
 		if err != nil {
 			return nil, err
 		}
-		return &mp4Output{Writer: w, file: f, tracks: tracksOf(packets)}, nil
+		return &mp4Output{Writer: w, file: f, tracks: tracks}, nil
 	}
 	return &flvOutput{Writer: flv.NewWriter(f, flv.Index{Created: created, FrameRate: frameRate}), file: f, format: format}, nil
 }
