@@ -7,15 +7,15 @@ import (
 	"io"
 	"net"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/diode"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/rtmptool/rtmptool/internal/recfile"
-	"github.com/rtmptool/rtmptool/internal/record"
 	"github.com/rtmptool/rtmptool/internal/server"
 	"github.com/rtmptool/rtmptool/internal/status"
 )
@@ -29,15 +29,9 @@ const (
 )
 
 type serveOptions struct {
-	server         server.Config
-	log            logFlags
-	recordAll      bool
-	recordDir      string
-	recordDirGiven bool
-	recordFormat   string
-	recordSync     time.Duration
-	recordRecover  bool
-	recordBuffer   int64
+	server server.Config
+	log    logFlags
+	record recordOptions
 }
 
 func newServe() *cobra.Command {
@@ -63,18 +57,12 @@ second interrupt ends serve at once.`,
 			if err := applyEnv(c); err != nil {
 				return err
 			}
-			o.recordDirGiven = c.Flags().Changed("record-dir")
-			return serve(c.Context(), o, c.ErrOrStderr())
+			return serve(c.Context(), o, c.Flags(), c.ErrOrStderr())
 		},
 	}
 	f, s := c.Flags(), &o.server
 	f.SortFlags = false
-	f.BoolVar(&o.recordAll, "record-all", false, "record every stream")
-	f.StringVar(&o.recordDir, "record-dir", "recordings", "where recordings go; created if missing")
-	f.StringVar(&o.recordFormat, "record-format", "auto", "file format: auto (MP4 for H.265, FLV for all else), flv, mp4")
-	f.DurationVar(&o.recordSync, "record-sync", time.Second, "how often recordings are made safe from a power cut; 0: only when they end")
-	f.BoolVar(&o.recordRecover, "record-recover", true, "at the start, finish recordings that a crash left behind")
-	f.Int64Var(&o.recordBuffer, "record-buffer", 64<<20, "bytes of a stream that may wait for a slow disk")
+	o.record.add(f)
 	f.StringArrayVar(&s.Listen, "listen", []string{":1935"}, "address to listen on; may be repeated")
 	f.DurationVar(&s.HandshakeTimeout, "handshake-timeout", 10*time.Second, "time for the RTMP handshake")
 	f.DurationVar(&s.ReadTimeout, "read-timeout", 60*time.Second, "drop a viewer that is silent for so long")
@@ -89,10 +77,8 @@ second interrupt ends serve at once.`,
 }
 
 func (o *serveOptions) validate() error {
-	switch record.Format(o.recordFormat) {
-	case record.Auto, record.FLV, record.MP4:
-	default:
-		return usageError{hintError{fmt.Errorf("--record-format %q is unknown", o.recordFormat), "use auto, flv or mp4"}}
+	if err := o.record.validate(); err != nil {
+		return err
 	}
 	s := &o.server
 	for _, d := range []struct {
@@ -109,7 +95,7 @@ func (o *serveOptions) validate() error {
 	for _, n := range []struct {
 		name  string
 		value int
-	}{{"max-connections", s.MaxConnections}, {"max-publishers", s.Live.MaxPublishers}, {"record-buffer", int(o.recordBuffer)}} {
+	}{{"max-connections", s.MaxConnections}, {"max-publishers", s.Live.MaxPublishers}} {
 		if n.value <= 0 {
 			return usageError{fmt.Errorf("--%s %d: want more than 0", n.name, n.value)}
 		}
@@ -130,7 +116,7 @@ func (o *serveOptions) validate() error {
 }
 
 // serve runs the server until the context ends.
-func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
+func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.Writer) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -148,13 +134,13 @@ func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if !o.recordAll && o.recordDirGiven {
-		log.Warn().Msg("nothing is recorded: --record-dir needs --record-all")
+	if !o.record.all {
+		warnIdle(given, log)
 	}
 	if !o.log.quiet {
 		greeting := status.Greeting{Addresses: s.Addresses()}
-		if o.recordAll {
-			greeting.RecordDir = o.recordDir
+		if o.record.all {
+			greeting.RecordDir = o.record.dir
 		}
 		if screen.Interactive() {
 			screen.Greet(greeting)
@@ -162,7 +148,8 @@ func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
 			greeting.Log(log)
 		}
 	}
-	watch := status.Watch(s, screen, log, o.recordDir)
+	defer o.record.retain(log)()
+	watch := status.Watch(s, screen, log, o.record.dir)
 	err = s.Run(ctx)
 	within(stderrPatience, watch.Stop)
 	if err != nil {
@@ -170,6 +157,15 @@ func serve(ctx context.Context, o serveOptions, stderr io.Writer) error {
 	}
 	log.Info().Msg("stopped")
 	return nil
+}
+
+// warnIdle tells of flags that do nothing without --record-all.
+func warnIdle(given *pflag.FlagSet, log zerolog.Logger) {
+	given.Visit(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, "record-") && f.Name != "record-all" {
+			log.Warn().Msgf("nothing is recorded: --%s needs --record-all", f.Name)
+		}
+	})
 }
 
 // stderrPatience is how long a reader of stderr that stands still may hold up the
@@ -192,21 +188,13 @@ func within(limit time.Duration, f func()) {
 // start prepares everything that can fail before the first stream comes.
 func (o *serveOptions) start(log zerolog.Logger) (*server.Server, error) {
 	o.server.Logger = log
-	o.server.Live.RecordBytes = int(o.recordBuffer)
-	if o.recordAll {
-		if err := record.Prepare(o.recordDir); err != nil {
-			return nil, hintError{err, "choose another directory with --record-dir, or make this one writable"}
-		}
-		if o.recordRecover {
-			if err := recoverRecordings(o.recordDir, log); err != nil {
-				return nil, err
-			}
-		}
-		o.server.Record = &record.Config{Dir: o.recordDir, Format: record.Format(o.recordFormat), SyncEvery: o.recordSync, Logger: log}
+	o.server.Live.RecordBytes = int(o.record.buffer)
+	var err error
+	if o.server.Record, err = o.record.prepare(log); err != nil {
+		return nil, err
 	}
 	s := server.New(o.server)
-	err := s.Listen()
-	switch {
+	switch err = s.Listen(); {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, hintError{err, "another server uses the port: stop it, or choose another with --listen :1936"}
 	case errors.Is(err, syscall.EACCES):
@@ -215,24 +203,4 @@ func (o *serveOptions) start(log zerolog.Logger) (*server.Server, error) {
 		return nil, hintError{err, "choose another address with --listen, for example --listen :1935"}
 	}
 	return s, nil
-}
-
-// recoverRecordings finishes what a crash left behind, before new recordings begin.
-func recoverRecordings(dir string, log zerolog.Logger) error {
-	err := recfile.Recover(dir, func(r recfile.Recovered) {
-		switch event := log.Info().Str("path", r.Path); {
-		case r.Err != nil:
-			log.Error().Str("path", r.Path).Err(r.Err).Msg("could not recover a recording: see rtmptool inspect")
-		case r.Removed:
-			event.Msg("removed a recording that held nothing")
-		default:
-			after := r.Fixed.After
-			event.Stringer("duration", after.Duration().Round(time.Millisecond)).Int64("bytes", after.Size).
-				Bool("lossy", r.Fixed.Outcome == recfile.Lossy).Msg("recovered a recording")
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("look for unfinished recordings: %w", err)
-	}
-	return nil
 }

@@ -50,7 +50,7 @@ func recoverFile(path string) (Recovered, bool) {
 		r.Err = err
 		return r, true
 	case before.isRemnant():
-		r.Removed, r.Err = removeRemnant(path)
+		r.Removed, r.Err = removeIf(path, (*Recording).isRemnant)
 		return r, r.Removed || r.Err != nil
 	case before.Ours && (before.Copies() || before.Verdict == Hopeless && !before.spent):
 		r.Err = fmt.Errorf("%s: damaged, and not mended without being asked", path)
@@ -72,8 +72,8 @@ func (r *Recording) isRemnant() bool {
 // bytes. A file with more in it has something, be it nothing that we can read.
 const maxRemnant = 1 << 20
 
-// removeRemnant removes a file that nobody holds and that still holds nothing.
-func removeRemnant(path string) (removed bool, err error) {
+// removeIf removes a file that nobody holds, if it is to be removed as it is then.
+func removeIf(path string, unwanted func(*Recording) bool) (removed bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return false, err
@@ -87,7 +87,7 @@ func removeRemnant(path string) (removed bool, err error) {
 	if errors.Is(err, container.ErrLocked) || errors.Is(err, ErrUnknown) { // a recorder took it
 		return false, nil
 	}
-	if err != nil || !r.isRemnant() {
+	if err != nil || !unwanted(r) {
 		return false, err
 	}
 	err = os.Remove(path)

@@ -96,19 +96,19 @@ func TestRecover(t *testing.T) {
 }
 
 // A file that was taken or finished between two looks stays.
-func TestRemoveRemnantLooksAgain(t *testing.T) {
+func TestRemoveIfLooksAgain(t *testing.T) {
 	open, _ := flvFile(t, stream(2))
 	p := path(t, ourFile+".flv", open)
-	if removed, err := removeRemnant(p); removed || err != nil {
+	if removed, err := removeIf(p, (*Recording).isRemnant); removed || err != nil {
 		t.Error("removed a recording", err)
 	}
 	put(t, p, nil)
 	held := hold(t, p)
-	if removed, err := removeRemnant(p); removed || err != nil {
+	if removed, err := removeIf(p, (*Recording).isRemnant); removed || err != nil {
 		t.Error("removed a file in use", err)
 	}
 	held.Close()
-	if removed, err := removeRemnant(p); !removed || err != nil {
+	if removed, err := removeIf(p, (*Recording).isRemnant); !removed || err != nil {
 		t.Error("did not remove a remnant", err)
 	}
 }

@@ -22,7 +22,7 @@ func frames(packets []*media.Packet) []*media.Packet {
 // The usual stream: a tag a message, as it was sent, and a finished file.
 func TestRecording(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{}
+		d := &testDisk{}
 		s := record(t, d, live.NewRegistry(live.Config{}))
 		s.wait(time.Second)
 		s.configs()
@@ -72,7 +72,7 @@ func TestRecording(t *testing.T) {
 	})
 }
 
-func (d *disk) last() operation { return d.files[len(d.files)-1].last() }
+func (d *testDisk) last() operation { return d.files[len(d.files)-1].last() }
 
 func opNames(f *memFile) (names []string) {
 	for _, op := range f.ops {
@@ -217,7 +217,7 @@ func TestBegin(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &disk{}
+				d := &testDisk{}
 				s := record(t, d, live.NewRegistry(live.Config{}))
 				want := tt.send(s.feed)
 				s.end()
@@ -242,7 +242,7 @@ func TestBegin(t *testing.T) {
 // What comes late and is older than the file is at its beginning.
 func TestBeforeBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{}
+		d := &testDisk{}
 		s := record(t, d, live.NewRegistry(live.Config{}))
 		s.configs()
 		s.wait(time.Second)
@@ -265,7 +265,7 @@ func TestBeforeBegin(t *testing.T) {
 // Audio alone opens the file after 2 s, not at its end.
 func TestBeginAudioOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{}
+		d := &testDisk{}
 		s := record(t, d, live.NewRegistry(live.Config{}))
 		s.send(flv.TagAudio, asc)
 		begin := time.Now()
@@ -300,7 +300,7 @@ func TestNoFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &disk{}
+				d := &testDisk{}
 				s := record(t, d, live.NewRegistry(live.Config{}))
 				send(s.feed)
 				s.end()
@@ -360,7 +360,7 @@ func TestPendingBounded(t *testing.T) {
 // Each publication is a file.
 func TestTwoPublications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{}
+		d := &testDisk{}
 		r := live.NewRegistry(live.Config{})
 		viewer := r.Subscribe("live/a") // keeps the stream, and its clock
 		defer viewer.Close()

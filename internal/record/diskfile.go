@@ -1,8 +1,12 @@
 package record
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/rtmptool/rtmptool/internal/disk"
 )
 
 // diskFile is a recording on a real disk.
@@ -18,5 +22,17 @@ func (f *diskFile) Sync() error {
 		return err
 	}
 	f.named = true
-	return syncDir(filepath.Dir(f.Name()))
+	return disk.SyncDir(filepath.Dir(f.Name()))
 }
+
+// Close also makes sure of the name: of a directory that is gone nothing can be.
+func (f *diskFile) Close() error {
+	err := disk.SyncDir(filepath.Dir(f.Name()))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, f.File.Close())
+}
+
+// Remove closes the file and removes it: on Windows an open one cannot be.
+func (f *diskFile) Remove() error { return errors.Join(f.File.Close(), os.Remove(f.Name())) }

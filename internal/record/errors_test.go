@@ -42,7 +42,7 @@ func TestEveryOperationFails(t *testing.T) {
 // failAt records with an error at an operation, 0 being the creation. It reports
 // whether the recording came so far.
 func failAt(t *testing.T, fail int, forever bool, part float64) bool {
-	d := &disk{}
+	d := &testDisk{}
 	var failed operation
 	d.hook = func(n int, op operation) (int, error) {
 		if n == fail || n > fail && forever {
@@ -109,7 +109,7 @@ func failAt(t *testing.T, fail int, forever bool, part float64) bool {
 	return true
 }
 
-func (d *disk) allOps() []operation {
+func (d *testDisk) allOps() []operation {
 	if len(d.files) == 0 {
 		return nil
 	}
@@ -140,6 +140,12 @@ func checkSalvaged(t *testing.T, s *session, failed operation, forever bool) {
 	t.Helper()
 	f := s.files[0]
 	data := f.bytes()
+	if failed == f.ops[0] {
+		if names := opNames(f); names[len(names)-1] != "remove" {
+			t.Errorf("a file that holds nothing is left behind: %q", names)
+		}
+		return
+	}
 	written := int(failed.offset)
 	if failed.name != "write" || failed.offset == 0 {
 		written = 0
@@ -179,7 +185,7 @@ func checkSalvaged(t *testing.T, s *session, failed operation, forever bool) {
 // If what was written cannot be read back, nothing is cut off.
 func TestUnreadableFileIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{}
+		d := &testDisk{}
 		s := record(t, d, live.NewRegistry(live.Config{}))
 		s.configs()
 		s.gop(10)
@@ -211,7 +217,7 @@ func TestUnreadableFileIsLeft(t *testing.T) {
 func TestErrorFreesRing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		d := &disk{hook: func(n int, op operation) (int, error) {
+		d := &testDisk{hook: func(n int, op operation) (int, error) {
 			if op.name == "sync" {
 				<-release
 			}
@@ -253,7 +259,7 @@ func TestSlowDisk(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				release := make(chan struct{})
-				d := &disk{hook: func(n int, op operation) (int, error) {
+				d := &testDisk{hook: func(n int, op operation) (int, error) {
 					if n == 20 {
 						<-release
 					}

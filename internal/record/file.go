@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rtmptool/rtmptool/internal/disk"
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
@@ -21,7 +22,7 @@ const (
 // Prepare makes the directory for recordings if it is missing and makes sure
 // that files can be created there.
 func Prepare(dir string) error {
-	if err := os.MkdirAll(dir, dirPerm); err != nil {
+	if err := makeDir(dir); err != nil {
 		return fmt.Errorf("create the recording directory: %w", err)
 	}
 	f, err := os.CreateTemp(dir, ".rtmptool-*")
@@ -32,6 +33,26 @@ func Prepare(dir string) error {
 		err = fmt.Errorf("lock a file in the recording directory: %w", err)
 	}
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+// makeDir makes a directory, and those above it that are missing, so that they
+// survive a power cut.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, dirPerm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	} else if err != nil {
+		return os.MkdirAll(dir, dirPerm) // somebody else made it, or the error says what is there
+	}
+	return disk.SyncDir(parent)
 }
 
 // createFile opens a new, locked recording. A name that is taken gets a number.
@@ -46,7 +67,7 @@ func (c *Config) createFile(stream string, at time.Time, ext string) (File, stri
 		if errors.Is(err, fs.ErrExist) && n < maxNameTries {
 			continue
 		}
-		if errors.Is(err, fs.ErrNotExist) && os.MkdirAll(c.Dir, dirPerm) == nil {
+		if errors.Is(err, fs.ErrNotExist) && makeDir(c.Dir) == nil {
 			// Somebody removed the directory: the next recording is worth a new one.
 			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
 		}

@@ -193,6 +193,11 @@ func (f *memFile) Close() error {
 	return err
 }
 
+func (f *memFile) Remove() error {
+	_, err := f.do(operation{name: "remove"})
+	return err
+}
+
 // writes returns the operations that wrote media, without those that finish.
 func (f *memFile) writes() []operation {
 	f.mu.Lock()
@@ -214,8 +219,8 @@ func (f *memFile) bytes() []byte {
 	return slices.Clone(f.data)
 }
 
-// disk makes files in memory and keeps what is logged.
-type disk struct {
+// testDisk makes files in memory and keeps what is logged.
+type testDisk struct {
 	hook  func(n int, op operation) (int, error)
 	err   error // of Create
 	files []*memFile
@@ -223,13 +228,13 @@ type disk struct {
 	log   bytes.Buffer
 }
 
-func (d *disk) Write(b []byte) (int, error) {
+func (d *testDisk) Write(b []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.Write(b)
 }
 
-func (d *disk) config() Config {
+func (d *testDisk) config() Config {
 	return Config{
 		Logger: zerolog.New(d),
 		Create: func(stream string, at time.Time, ext string) (File, string, error) {
@@ -245,7 +250,7 @@ func (d *disk) config() Config {
 }
 
 // lines returns what was logged at a level.
-func (d *disk) lines(t *testing.T, level string) (lines []map[string]any) {
+func (d *testDisk) lines(t *testing.T, level string) (lines []map[string]any) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -341,12 +346,12 @@ func wantFinished(t *testing.T, data []byte) flv.Index {
 // session is one publication that is recorded.
 type session struct {
 	*feed
-	*disk
+	*testDisk
 	*Recorder
 	registry *live.Registry
 }
 
-func record(t *testing.T, d *disk, r *live.Registry) *session {
+func record(t *testing.T, d *testDisk, r *live.Registry) *session {
 	t.Helper()
 	f := newFeed(t, r, "live/a")
 	return &session{f, d, Start(d.config(), "live/a", f.p.Cursor()), r}

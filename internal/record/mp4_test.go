@@ -149,7 +149,7 @@ func TestFilesOfAChangingStream(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &disk{}
+				d := &testDisk{}
 				f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
 				c := d.config()
 				c.Format = tt.format

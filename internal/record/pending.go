@@ -34,6 +34,26 @@ type pending struct {
 	silent    bool // the metadata announces no audio
 }
 
+// restart forgets what it holds, but not what is known of the stream.
+func (q *pending) restart(configs []*media.Packet, sawVideo bool) {
+	*q = pending{configs: slices.Clone(configs), sawVideo: sawVideo, frameRate: q.frameRate, silent: q.silent}
+	for _, p := range configs {
+		q.bytes += p.Size()
+	}
+}
+
+// forgo lets a keyframe pass with which no file can begin. The sound may be that
+// before the next one.
+func (q *pending) forgo() {
+	for _, p := range q.after {
+		if p.Kind == media.Audio {
+			q.audio = append(q.audio, p)
+			q.bytes += p.Size()
+		}
+	}
+	q.key, q.after, q.keepAll = nil, nil, false
+}
+
 // learn takes the frame rate from the publisher's metadata.
 func (q *pending) learn(p *media.Packet) {
 	if p.Role != media.Metadata {

@@ -2,8 +2,6 @@ package record
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,18 +26,24 @@ const (
 type Config struct {
 	Dir       string        // must exist, see Prepare
 	Format    Format        // default Auto
+	Segment   time.Duration // a file ends at the first keyframe after so long; 0: with its publication
 	SyncEvery time.Duration // how often recordings are made durable; 0: only when they begin and end
 	Logger    zerolog.Logger
 
 	// Create makes a new recording with an ending and gives its path; nil means a
 	// locked file in Dir, named after the stream and the time.
 	Create func(stream string, at time.Time, ext string) (File, string, error)
+
+	// Low returns an error while the disk has too little room: no file begins then,
+	// and those that are written end. nil means that there is always room. See Space.
+	Low func() error
 }
 
 // File is a recording that is being written.
 type File interface {
 	container.File
 	Close() error
+	Remove() error // closes the file and removes it: it holds nothing
 }
 
 // Recorder records one publication.
@@ -62,6 +66,7 @@ type Recorder struct {
 	video   bool            // the stream has video
 	flushed time.Time       // begin of the last flush
 	oldest  time.Time       // arrival of the oldest packet that is not written
+	retry   time.Time       // no file begins before, after one that the disk had no room for
 
 	mu     sync.Mutex
 	status Status
@@ -73,7 +78,7 @@ type Status struct {
 	Duration time.Duration // of the current file
 	Bytes    int64         // written to the current file
 	Skipped  uint64        // packets lost because the disk was too slow
-	Err      error         // why recording is disabled
+	Err      error         // why nothing is recorded
 }
 
 // Start begins to record what the cursor reads, until the publication ends. The
@@ -81,6 +86,9 @@ type Status struct {
 func Start(c Config, stream string, cursor *live.Cursor) *Recorder {
 	if c.Create == nil {
 		c.Create = c.createFile
+	}
+	if c.Low == nil {
+		c.Low = func() error { return nil }
 	}
 	r := &Recorder{
 		config: c, stream: stream, cursor: cursor,
@@ -94,7 +102,8 @@ func Start(c Config, stream string, cursor *live.Cursor) *Recorder {
 // Done is closed when the recording is finished, or was given up.
 func (r *Recorder) Done() <-chan struct{} { return r.done }
 
-// Disabled reports whether an error ended the recording before its stream.
+// Disabled reports whether nothing is recorded of the stream, because of an error
+// of the file or for lack of room.
 func (r *Recorder) Disabled() bool { return r.Status().Err != nil }
 
 // Status returns a snapshot.
@@ -110,12 +119,24 @@ func (r *Recorder) update(change func(*Status)) {
 	change(&r.status)
 }
 
+// run records until the publication ends or the file has an error. Lack of room is
+// the one that may pass: then the recorder goes on at a keyframe.
 func (r *Recorder) run() {
 	defer close(r.done)
-	err := r.record()
-	r.cursor.Close() // the ring holds nothing for a file that is given up
-	if err != nil {
-		r.disable(err)
+	for {
+		err := r.record()
+		over := err == nil || !isFull(err)
+		if over {
+			r.cursor.Close() // the ring holds nothing for a file that is given up
+		}
+		if err != nil {
+			r.disable(err)
+		}
+		if over {
+			return
+		}
+		r.retry = time.Now().Add(retryAfter)
+		r.startOver()
 	}
 }
 
@@ -144,8 +165,25 @@ func (r *Recorder) record() error {
 			if err := r.flush(); err != nil {
 				return err
 			}
+			if err := r.endIfLow(); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// endIfLow ends the file, cleanly, before the disk is full.
+func (r *Recorder) endIfLow() error {
+	low := r.config.Low()
+	if low == nil {
+		return nil
+	}
+	if err := r.finishFile(); err != nil {
+		return err
+	}
+	r.startOver()
+	r.tellLow(low)
+	return nil
 }
 
 // deadline is when the buffer must be written, zero if it is empty.
@@ -186,14 +224,25 @@ func (r *Recorder) packet(p *media.Packet) error {
 		return r.hold(p)
 	case r.turning:
 		return r.turn(p)
-	case r.writer.takes(p):
+	case r.writer.takes(p) && !r.complete(p):
 		return r.write(p)
 	}
 	// The rest of the GOP stays in this file; what it cannot take waits.
 	r.turning = true
-	r.pending.configs = slices.Clone(r.current)
-	r.pending.sawVideo = r.video
+	r.pending.restart(r.current, r.video)
 	return r.turn(p)
+}
+
+// complete reports whether the file has its length and another can begin with a
+// packet.
+func (r *Recorder) complete(p *media.Packet) bool {
+	return r.config.Segment > 0 && p.DTS-r.base >= r.config.Segment && begins(p, r.video)
+}
+
+// begins reports whether a file can begin with a packet: a keyframe, or any frame
+// of a stream without video.
+func begins(p *media.Packet, video bool) bool {
+	return p.Role == media.Frame && (p.Kind == media.Video && p.Key && p.Track == 0 || !video)
 }
 
 // hold keeps a packet for the file that is about to begin.
@@ -201,15 +250,14 @@ func (r *Recorder) hold(p *media.Packet) error {
 	if !r.pending.add(p, r.config.Format) {
 		return nil
 	}
-	return r.begin()
+	return r.start()
 }
 
 // turn handles a packet while another file is due: at a keyframe, or at once in a
 // stream without video, the file ends and the next one begins.
 func (r *Recorder) turn(p *media.Packet) error {
-	begins := p.Role == media.Frame && (p.Kind == media.Video && p.Key && p.Track == 0 || !r.pending.sawVideo)
 	switch {
-	case begins:
+	case begins(p, r.pending.sawVideo):
 		if err := r.finishFile(); err != nil {
 			return err
 		}
@@ -218,7 +266,7 @@ func (r *Recorder) turn(p *media.Packet) error {
 		if err := r.hold(p); err != nil || r.writer != nil || r.pending.sawVideo {
 			return err
 		}
-		return r.begin()
+		return r.start()
 	case p.Config(), !r.writer.takes(p):
 		r.pending.keepAll = true
 		r.pending.add(p, r.config.Format)
@@ -227,147 +275,9 @@ func (r *Recorder) turn(p *media.Packet) error {
 	return r.write(p)
 }
 
-// begin opens a file and writes what was kept for it.
-func (r *Recorder) begin() error {
-	packets, frameRate := r.pending.take(), r.pending.frameRate
-	r.base, r.newest = earliest(packets), 0
-	// The first frame came as long ago as the times say.
-	now := time.Now()
-	created := now.Add(r.base - packets[len(packets)-1].DTS)
-	format := r.config.Format
-	kind := format.wants(videoCodec(packets))
-	if kind == MP4 {
-		if _, err := newOutput(format, MP4, nil, packets, created, 0); err != nil {
-			r.log.Warn().Err(err).Msg("recording as FLV: the stream has no place in an MP4 file")
-			format, kind = FLV, FLV
-		}
-	}
-	file, path, err := r.config.Create(r.stream, now, "."+string(kind))
-	r.update(func(s *Status) { s.Path = path })
-	if err != nil {
-		return err
-	}
-	r.file = file
-	if r.writer, err = newOutput(format, kind, file, packets, created, frameRate); err != nil {
-		return err
-	}
-	r.log.Info().Str("path", path).Msg("recording")
-	for _, p := range packets {
-		if err := r.write(p); err != nil {
-			return err
-		}
-	}
-	if err := r.flush(); err != nil {
-		return err
-	}
-	r.syncer = startSyncer(file, r.config.SyncEvery, func() int64 { return r.Status().Bytes }, r.writer.Synced)
-	return nil
+// startOver waits for a keyframe to begin with, as at the start of the stream but
+// with what is known of it.
+func (r *Recorder) startOver() {
+	r.turning = false
+	r.pending.restart(r.current, r.video)
 }
-
-func videoCodec(packets []*media.Packet) media.Codec {
-	for _, p := range packets {
-		if p.Kind == media.Video && p.Track == 0 && p.Codec != 0 {
-			return p.Codec
-		}
-	}
-	return 0
-}
-
-func (r *Recorder) write(p *media.Packet) error {
-	at := max(0, p.DTS-r.base)
-	if p.Config() {
-		at = r.newest // its own may be before a gap, or after the sound that follows it
-	}
-	r.newest = max(r.newest, at)
-	r.video = r.video || p.Kind == media.Video && p.Role == media.Frame
-	return r.writer.write(p, at)
-}
-
-func (r *Recorder) flush() error {
-	r.flushed = time.Now()
-	if r.syncer != nil {
-		if err := r.syncer.failed(); err != nil {
-			return err
-		}
-	}
-	if err := r.writer.Flush(); err != nil {
-		return err
-	}
-	r.update(func(s *Status) { s.Bytes, s.Duration = r.writer.Written(), r.writer.duration() })
-	return nil
-}
-
-// finish ends the recording with the publication. Sound that was waiting for its
-// video is not lost.
-func (r *Recorder) finish() error {
-	if r.writer != nil {
-		if err := r.finishFile(); err != nil {
-			return err
-		}
-	}
-	if !r.pending.worthKeeping() {
-		return nil
-	}
-	if err := r.begin(); err != nil {
-		return err
-	}
-	return r.finishFile()
-}
-
-// finishFile closes the current file.
-func (r *Recorder) finishFile() error {
-	if err := r.flush(); err != nil {
-		return err
-	}
-	r.stopSyncer()
-	if err := r.writer.Close(); err != nil {
-		return err
-	}
-	file := r.file
-	r.file, r.writer = nil, nil // whatever Close says, nothing is left to be salvaged
-	if err := file.Close(); err != nil {
-		return err
-	}
-	s := r.Status()
-	r.log.Info().Str("path", s.Path).Stringer("duration", s.Duration.Round(time.Millisecond)).Int64("bytes", s.Bytes).Msg("recorded")
-	return nil
-}
-
-func (r *Recorder) stopSyncer() {
-	if r.syncer != nil {
-		r.syncer.stop()
-		r.syncer = nil
-	}
-}
-
-// disable gives up after an error. What is whole in the file is finished as far
-// as the disk allows.
-func (r *Recorder) disable(err error) {
-	r.update(func(s *Status) { s.Err = err })
-	s := r.Status()
-	event := r.log.Error().Str("path", s.Path).Err(err).Stringer("duration", s.Duration.Round(time.Millisecond)).Int64("bytes", s.Bytes)
-	if r.file != nil {
-		if saveErr := r.salvage(); saveErr != nil {
-			event = event.Str("hint", "finish the file with: rtmptool fix").AnErr("finish", saveErr)
-		}
-	}
-	event.Msg("recording is disabled for this stream")
-}
-
-// salvage finishes a file with what was wholly written.
-func (r *Recorder) salvage() error {
-	r.stopSyncer()
-	if r.writer == nil {
-		return r.file.Close()
-	}
-	// The write that failed may have reached the disk in part.
-	plan, ok := r.writer.finished(r.writer.Written() + int64(r.writer.Buffered()) + maxTorn)
-	err := errUnreadable
-	if ok {
-		err = plan.Apply(r.file)
-	}
-	return errors.Join(err, r.file.Close())
-}
-
-// maxTorn is more than what a fragment has beside its samples, in bytes.
-const maxTorn = 64 << 10

@@ -77,7 +77,7 @@ func TestFlushTiming(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &disk{}
+				d := &testDisk{}
 				s := record(t, d, live.NewRegistry(live.Config{}))
 				tt.send(s.feed)
 				time.Sleep(time.Second)
@@ -118,7 +118,7 @@ func TestFlushTiming(t *testing.T) {
 func TestCatchUpInSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		d := &disk{hook: func(n int, op operation) (int, error) {
+		d := &testDisk{hook: func(n int, op operation) (int, error) {
 			if n == 2 {
 				<-release
 			}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/rtmptool/rtmptool/internal/disk"
 	"github.com/rtmptool/rtmptool/internal/server"
 )
 
@@ -100,7 +101,7 @@ func (w *Watcher) lines(now time.Time) []Line {
 		}
 	}
 	if recording > 0 {
-		if free, err := freeBytes(w.recordDir); err == nil {
+		if free, _, err := disk.Room(w.recordDir); err == nil {
 			left := min(float64(free)/recording, maxDiskLeft.Seconds())
 			for i := range lines {
 				lines[i].DiskLeft = time.Duration(left * float64(time.Second))

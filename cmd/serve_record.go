@@ -1,0 +1,100 @@
+package cmd
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+
+	"github.com/rtmptool/rtmptool/internal/recfile"
+	"github.com/rtmptool/rtmptool/internal/record"
+	"github.com/rtmptool/rtmptool/internal/retention"
+)
+
+// recordOptions are the flags of serve that are about recording.
+type recordOptions struct {
+	all      bool
+	dir      string
+	format   string
+	sync     time.Duration
+	segment  ageValue
+	keep     ageValue
+	minFree  sizeValue
+	recovers bool
+	buffer   sizeValue
+}
+
+func (o *recordOptions) add(f *pflag.FlagSet) {
+	o.minFree, o.buffer = -1, 64<<20
+	f.BoolVar(&o.all, "record-all", false, "record every stream")
+	f.StringVar(&o.dir, "record-dir", "recordings", "where recordings go; created if missing")
+	f.StringVar(&o.format, "record-format", "auto", "file format: auto (MP4 for H.265, FLV for all else), flv, mp4")
+	f.DurationVar(&o.sync, "record-sync", time.Second, "how often recordings are made safe from a power cut; 0: only when they end")
+	f.Var(&o.segment, "record-segment", "begin another file at the first keyframe after so long, for example 1h; 0: one file a stream")
+	f.Var(&o.keep, "record-keep", "remove recordings that are older, for example 7d, if they are whole; 0: never")
+	f.Var(&o.minFree, "record-min-free", "do not record while less is free on the disk; auto: 256 MiB, or 5 % of a small one")
+	f.BoolVar(&o.recovers, "record-recover", true, "at the start, finish recordings that a crash left behind")
+	f.Var(&o.buffer, "record-buffer", "how much of a stream may wait for a slow disk")
+}
+
+func (o *recordOptions) validate() error {
+	switch record.Format(o.format) {
+	case record.Auto, record.FLV, record.MP4:
+	default:
+		return usageError{hintError{fmt.Errorf("--record-format %q is unknown", o.format), "use auto, flv or mp4"}}
+	}
+	if o.buffer <= 0 {
+		return usageError{fmt.Errorf("--record-buffer %s: want more than 0", &o.buffer)}
+	}
+	return nil
+}
+
+// prepare makes the directory ready and finishes what a crash left in it. It
+// returns nil if nothing is to be recorded.
+func (o *recordOptions) prepare(log zerolog.Logger) (*record.Config, error) {
+	if !o.all {
+		return nil, nil
+	}
+	if err := record.Prepare(o.dir); err != nil {
+		return nil, hintError{err, "choose another directory with --record-dir, or make this one writable"}
+	}
+	if o.recovers {
+		if err := recoverRecordings(o.dir, log); err != nil {
+			return nil, err
+		}
+	}
+	space, err := record.NewSpace(o.dir, int64(o.minFree))
+	if err != nil {
+		return nil, err
+	}
+	return &record.Config{Dir: o.dir, Format: record.Format(o.format), Segment: time.Duration(o.segment), SyncEvery: o.sync, Low: space.Low, Logger: log}, nil
+}
+
+// retain removes old recordings until the function it returns is called.
+func (o *recordOptions) retain(log zerolog.Logger) (stop func()) {
+	if !o.all || o.keep == 0 {
+		return func() {}
+	}
+	return retention.Start(o.dir, time.Duration(o.keep), log).Stop
+}
+
+// recoverRecordings finishes what a crash left behind, before new recordings begin.
+func recoverRecordings(dir string, log zerolog.Logger) error {
+	err := recfile.Recover(dir, func(r recfile.Recovered) {
+		switch event := log.Info().Str("path", r.Path); {
+		case r.Err != nil:
+			log.Error().Str("path", r.Path).Err(r.Err).Msg("could not recover a recording: see rtmptool inspect")
+		case r.Removed:
+			event.Msg("removed a recording that held nothing")
+		default:
+			after := r.Fixed.After
+			event.Stringer("duration", after.Duration().Round(time.Millisecond)).Int64("bytes", after.Size).
+				Bool("lossy", r.Fixed.Outcome == recfile.Lossy).Msg("recovered a recording")
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("look for unfinished recordings: %w", err)
+	}
+	return nil
+}
