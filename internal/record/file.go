@@ -55,8 +55,8 @@ func makeDir(dir string) error {
 	return disk.SyncDir(parent)
 }
 
-// createFile opens a new, locked recording. A name that is taken gets a number.
-func (c *Config) createFile(stream string, at time.Time, ext string) (File, string, error) {
+// CreateFile opens a new, locked recording. A name that is taken gets a number.
+func (c *Config) CreateFile(stream string, at time.Time, ext string) (File, string, error) {
 	base := filepath.Join(c.Dir, fileName(stream, at))
 	for n := 1; ; n++ {
 		path := base + ext

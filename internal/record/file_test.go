@@ -65,7 +65,7 @@ func TestNameCollisions(t *testing.T) {
 		{"live/a_b", "live_a_b_20261122_030405-4.flv"},
 		{"live/other", "live_other_20261122_030405.flv"},
 	} {
-		f, path, err := c.createFile(tt.stream, at, ".flv")
+		f, path, err := c.CreateFile(tt.stream, at, ".flv")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestNameCollisionsEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, path, err := c.createFile("a", at, ".flv")
+	_, path, err := c.CreateFile("a", at, ".flv")
 	if !errors.Is(err, os.ErrExist) || !strings.Contains(err.Error(), path) {
 		t.Errorf("%s: %v", path, err)
 	}
@@ -107,7 +107,7 @@ func TestNameCollisionsEnd(t *testing.T) {
 func TestCreateInMissingDirectory(t *testing.T) {
 	dir := t.TempDir()
 	c := quiet(filepath.Join(dir, "gone"))
-	f, path, err := c.createFile("a", time.Now(), ".flv")
+	f, path, err := c.CreateFile("a", time.Now(), ".flv")
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -115,7 +115,7 @@ func TestCreateInMissingDirectory(t *testing.T) {
 		t.Error(err)
 	}
 	c.Dir = filepath.Join(path, "gone") // below a file
-	if _, path, err := c.createFile("a", time.Now(), ".flv"); err == nil || !strings.Contains(err.Error(), path) {
+	if _, path, err := c.CreateFile("a", time.Now(), ".flv"); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("%s: %v", path, err)
 	}
 }
@@ -178,7 +178,7 @@ func TestLockAfterError(t *testing.T) {
 		f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
 		c := quiet(dir)
 		c.Create = func(stream string, at time.Time, ext string) (File, string, error) {
-			f, path, err := (&Config{Dir: dir}).createFile(stream, at, ext)
+			f, path, err := (&Config{Dir: dir}).CreateFile(stream, at, ext)
 			return &failingFile{File: f}, path, err
 		}
 		s := &session{feed: f, Recorder: Start(c, "live/a", f.p.Cursor())}

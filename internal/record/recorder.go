@@ -85,7 +85,7 @@ type Status struct {
 // recorder closes the cursor.
 func Start(c Config, stream string, cursor *live.Cursor) *Recorder {
 	if c.Create == nil {
-		c.Create = c.createFile
+		c.Create = c.CreateFile
 	}
 	if c.Low == nil {
 		c.Low = func() error { return nil }
