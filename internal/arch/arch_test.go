@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"pkg/bmff":                     {"pkg/codec", "pkg/container", "pkg/media"},
 	"pkg/codec":                    {"pkg/media"},
 	"pkg/container":                {"pkg/media"},
+	"pkg/container/powercut":       {},
 	"pkg/flv":                      {"pkg/amf", "pkg/codec", "pkg/container", "pkg/media"},
 	"pkg/media":                    {},
 	"pkg/rtmp":                     {"pkg/amf"},

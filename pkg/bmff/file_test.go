@@ -130,6 +130,29 @@ func record(t testing.TB, tracks []media.Track, frames int, seed int64) *recordi
 			r.ends, r.synced = append(r.ends, n), append(r.synced, synced)
 		}
 	}
+	feed(t, w, tracks, frames, random, func(i int) {
+		if random.Intn(3) > 0 {
+			flush()
+		}
+		if random.Intn(6) == 0 && i < frames*2/3 { // what follows waits for its sync
+			w.Synced(w.Written())
+		}
+	})
+	flush()
+	r.open = slices.Clone(m.b)
+	index := *w.Index()
+	r.index = &index
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.closed = m.b
+	return r
+}
+
+// feed writes a stream, and calls a function after each frame with the audio until
+// then.
+func feed(t testing.TB, w *Writer, tracks []media.Track, frames int, random *rand.Rand, after func(i int)) {
+	t.Helper()
 	audio := make([]time.Duration, len(tracks))
 	for i := range frames {
 		for n, track := range tracks {
@@ -142,22 +165,8 @@ func record(t testing.TB, tracks []media.Track, frames int, seed int64) *recordi
 				write(t, w, media.Sample{Kind: media.Audio, Codec: track.Codec, Track: track.ID, DTS: audio[n].Truncate(time.Millisecond) + 5*time.Millisecond, Data: payload(random, 50)})
 			}
 		}
-		if random.Intn(3) > 0 {
-			flush()
-		}
-		if random.Intn(6) == 0 && i < frames*2/3 { // what follows waits for its sync
-			w.Synced(w.Written())
-		}
+		after(i)
 	}
-	flush()
-	r.open = slices.Clone(m.b)
-	index := *w.Index()
-	r.index = &index
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r.closed = m.b
-	return r
 }
 
 func write(t testing.TB, w *Writer, s media.Sample) {
