@@ -77,12 +77,17 @@ func parsePackets(out []byte) ([]Packet, error) {
 			return nil, fmt.Errorf("packet %d has no size, time or hash", i)
 		}
 		packets = append(packets, Packet{
-			PTS:  time.Duration(*p.PTS * num * int64(time.Second) / den),
-			DTS:  time.Duration(*p.DTS * num * int64(time.Second) / den),
+			PTS:  seconds(*p.PTS*num, den),
+			DTS:  seconds(*p.DTS*num, den),
 			Size: size,
 			Key:  strings.HasPrefix(p.Flags, "K"),
 			Hash: strings.ToLower(strings.TrimPrefix(p.Hash, "MD5:")),
 		})
 	}
 	return packets, nil
+}
+
+// seconds is a fraction of them, which must not overflow for files of months.
+func seconds(num, den int64) time.Duration {
+	return time.Duration(num/den)*time.Second + time.Duration(num%den)*time.Second/time.Duration(den)
 }
