@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write docs/cli anew")
 func TestDocs(t *testing.T) {
 	dir := filepath.Join("..", "docs", "cli")
 	fresh := t.TempDir()
-	root := newRoot()
+	root := NewRoot()
 	root.DisableAutoGenTag = true // no date: pages change when the program does
 	if err := doc.GenMarkdownTree(root, fresh); err != nil {
 		t.Fatal(err)

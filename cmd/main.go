@@ -38,7 +38,7 @@ func (e hintError) Unwrap() error { return e.error }
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := interruptible(context.Background())
 	defer stop()
-	root := newRoot()
+	root := NewRoot()
 	root.SetArgs(normalize(root, args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -64,7 +64,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitRun
 }
 
-func newRoot() *cobra.Command {
+// NewRoot returns the command line, unparsed. Man pages and completions are made
+// of it.
+func NewRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rtmptool",
 		Short: "Record live RTMP streams so that nothing is lost",

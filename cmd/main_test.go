@@ -83,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"make":      makeRecordings(made),
 			"untouched": untouched(made),
 			"hold":      hold,
+			"manager":   manager,
 		},
 	})
 }
@@ -252,7 +253,7 @@ func TestNormalize(t *testing.T) {
 		"serve -":               "serve -",
 		"serve -=":              "serve -=",
 	} {
-		got := normalize(newRoot(), strings.Fields(in))
+		got := normalize(NewRoot(), strings.Fields(in))
 		if diff := cmp.Diff(strings.Fields(want), append([]string{}, got...)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", in, diff)
 		}

@@ -150,8 +150,10 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 	}
 	defer o.record.retain(log)()
 	watch := status.Watch(s, screen, log, o.record.dir)
+	silence := status.Notify(ctx, s, o.server.ShutdownTimeout+3*stderrPatience, log)
 	err = s.Run(ctx)
 	within(stderrPatience, watch.Stop)
+	within(stderrPatience, silence) // nor may a service manager that hangs hold it up
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,16 @@ func newVersion() *cobra.Command {
 	}
 }
 
+// release is the version of a package, set by the linker (.goreleaser.yaml).
+var release string
+
 func version() string {
-	v := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+	v := release
+	if info, ok := debug.ReadBuildInfo(); v == "" && ok {
 		v = info.Main.Version
+	}
+	if v == "" {
+		v = "(devel)"
 	}
 	return fmt.Sprintf("%s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
