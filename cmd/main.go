@@ -88,6 +88,7 @@ and finishes those that a crash left behind.`,
 	root.AddCommand(newServe(), newInspect(), newFix(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = true
+	complete(root)
 	return root
 }
 
