@@ -6,7 +6,7 @@ KILLS     ?= 200
 staticcheck = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 gotest      = go run ./.ci/gotest -count=1 -timeout 6m
 # ./... leaves out directories with a dot.
-all         = ./... ./.ci/gotest
+all         = ./... ./.ci/gotest ./.packaging/generate
 
 .PHONY: help
 help: ## list the targets
@@ -31,6 +31,11 @@ race: ## run the tests with the race detector, one of the real-time tests only
 crash: ## kill the server KILLS times (200) while it records three streams, and fix what is left
 	@.ci/tools || [ "$$CI" != true ]
 	RTMPTOOL_KILLS=$(KILLS) go test -v -count=1 -timeout 2h -run '^TestKilledWhileRecording$$' ./internal/e2e
+
+.PHONY: snapshot
+snapshot: ## build archives, deb and rpm into dist/, and try them out
+	@.ci/tools || [ "$$CI" != true ]
+	@.ci/snapshot
 
 .PHONY: accept
 accept: ## prove every numbered item of docs/acceptance.md in a fresh clone of HEAD
