@@ -172,8 +172,13 @@ func (s *session) fcPublish(cmd rtmp.Command) error {
 		return err
 	}
 	name, _ := amf.String(cmd.Arg(0))
-	notice := rtmp.Command{Name: "onFCPublish", Transaction: cmd.Transaction,
-		Args: []any{rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePublishStart, name)}}
+	info := rtmp.StatusInfo(rtmp.LevelStatus, rtmp.CodePublishStart, name)
+	if target, err := rtmp.ParseTarget(s.app, s.tcURL, name); err == nil {
+		if why := s.denied("publish", s.server.config.Publish, target); why != "" {
+			info = rtmp.StatusInfo(rtmp.LevelError, rtmp.CodePublishDenied, why)
+		}
+	}
+	notice := rtmp.Command{Name: "onFCPublish", Transaction: cmd.Transaction, Args: []any{info}}
 	return s.rtmp.WriteMessages(notice.Message(0))
 }
 
@@ -186,6 +191,9 @@ func (s *session) publish(id uint32, cmd rtmp.Command) error {
 	target, err := rtmp.ParseTarget(s.app, s.tcURL, key)
 	if err != nil {
 		return s.refusePublisher(ms.id, err.Error())
+	}
+	if why := s.denied("publish", s.server.config.Publish, target); why != "" {
+		return s.refuse(ms.id, rtmp.CodePublishDenied, why)
 	}
 	publication, err := s.server.publish(s, target.Name)
 	if err != nil {
@@ -290,6 +298,9 @@ func (s *session) play(id uint32, cmd rtmp.Command, name any) error {
 	target, err := rtmp.ParseTarget(s.app, s.tcURL, key)
 	if err != nil {
 		return s.refuse(ms.id, rtmp.CodePlayNotFound, err.Error())
+	}
+	if why := s.denied("play", s.server.config.Play, target); why != "" {
+		return s.refuse(ms.id, rtmp.CodePlayFailed, why)
 	}
 	if ms.viewer != nil { // another stream on the same message stream
 		ms.viewer.stop()

@@ -8,6 +8,8 @@
 //	server.go   listeners, limits, shutdown
 //	session.go  one connection: its phases and its message streams
 //	command.go  one method a command
+//	access.go   who may publish or play
+//	secure.go   TLS
 //	publish.go  the life of a message, up to the ring
 //	play.go     from the ring to a viewer
 //	clock.go    publishers' timestamps -> the stream's time

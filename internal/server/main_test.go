@@ -35,6 +35,9 @@ type testServer struct {
 func start(t *testing.T, c Config) *testServer {
 	t.Helper()
 	c.Listen = []string{"127.0.0.1:0"}
+	if c.GetCertificate != nil {
+		c.ListenTLS = []string{"127.0.0.1:0"}
+	}
 	s := New(c)
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
@@ -127,7 +130,12 @@ func (s *testServer) tcp() net.Conn {
 // dial opens a connection and does the handshake.
 func (s *testServer) dial() *peer {
 	s.t.Helper()
-	conn := s.tcp()
+	return s.dialOn(s.tcp())
+}
+
+// dialOn does the handshake on a connection.
+func (s *testServer) dialOn(conn net.Conn) *peer {
+	s.t.Helper()
 	p := &peer{s: s, t: s.t, Conn: conn, rtmp: rtmp.NewConn(conn, conn)}
 	p.rtmp.AllowMedia()
 	if err := p.rtmp.Connect(); err != nil {
@@ -139,7 +147,11 @@ func (s *testServer) dial() *peer {
 // connect is dial, then the connect command.
 func (s *testServer) connect() *peer {
 	s.t.Helper()
-	p := s.dial()
+	return s.dial().connect()
+}
+
+func (p *peer) connect() *peer {
+	p.t.Helper()
 	p.command(0, "connect", 1, amf.Object{{Key: "app", Value: "live"}})
 	p.skipTo("_result 1")
 	return p
@@ -148,7 +160,12 @@ func (s *testServer) connect() *peer {
 // createStream is connect with a message stream 1.
 func (s *testServer) createStream() *peer {
 	s.t.Helper()
-	p := s.connect()
+	return s.dial().createStream()
+}
+
+func (p *peer) createStream() *peer {
+	p.t.Helper()
+	p.connect()
 	p.command(0, "createStream", 2, nil)
 	p.expect("_result 2 <nil> 1")
 	return p
@@ -157,7 +174,12 @@ func (s *testServer) createStream() *peer {
 // publish returns a client that publishes live/KEY on message stream 1.
 func (s *testServer) publish(key string) *peer {
 	s.t.Helper()
-	p := s.createStream()
+	return s.dial().publish(key)
+}
+
+func (p *peer) publish(key string) *peer {
+	p.t.Helper()
+	p.createStream()
 	p.command(1, "publish", 0, nil, key, "live")
 	p.expect("begin 1", "onStatus/1 NetStream.Publish.Start")
 	return p
@@ -166,7 +188,12 @@ func (s *testServer) publish(key string) *peer {
 // play returns a client that plays live/KEY on message stream 1.
 func (s *testServer) play(key string) *peer {
 	s.t.Helper()
-	p := s.createStream()
+	return s.dial().play(key)
+}
+
+func (p *peer) play(key string) *peer {
+	p.t.Helper()
+	p.createStream()
 	p.command(1, "play", 0, nil, key)
 	p.expectPlay(1)
 	return p

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,7 +18,7 @@ import (
 
 // Config sets up a server; zero fields mean the default.
 type Config struct {
-	Listen           []string      // addresses, default ":1935"
+	Listen           []string      // addresses, default ":1935" if there are none for TLS either
 	HandshakeTimeout time.Duration // for the whole handshake, default 10 s
 	ReadTimeout      time.Duration // a silent peer is dropped, default 60 s
 	PublishTimeout   time.Duration // a publisher without media is dropped, default 30 s
@@ -25,6 +26,10 @@ type Config struct {
 	PublishGrace     time.Duration // viewers wait for a publisher to return; negative is 0, default 10 s
 	ShutdownTimeout  time.Duration // for finishing recordings, default 10 s
 	MaxConnections   int           // default 20000
+	DenialDelay      time.Duration // before a client is told that it has no access, default 1 s
+	Publish, Play    Access        // nil: everybody
+	ListenTLS        []string      // addresses of RTMPS, which need a certificate
+	GetCertificate   func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	Live             live.Config
 	Record           *record.Config // nil: only relay
 	Logger           zerolog.Logger
@@ -44,7 +49,7 @@ func (c Config) withDefaults() Config {
 			*v = d
 		}
 	}
-	if len(c.Listen) == 0 {
+	if len(c.Listen)+len(c.ListenTLS) == 0 {
 		c.Listen = []string{":1935"}
 	}
 	if c.MaxConnections == 0 {
@@ -56,6 +61,7 @@ func (c Config) withDefaults() Config {
 	def(&c.WriteTimeout, 10*time.Second)
 	def(&c.PublishGrace, 10*time.Second)
 	def(&c.ShutdownTimeout, 10*time.Second)
+	def(&c.DenialDelay, time.Second)
 	return c
 }
 
@@ -66,10 +72,13 @@ type Server struct {
 	streams    *live.Registry
 	sessions   sync.WaitGroup
 	publishers sync.WaitGroup  // message streams that publish
+	running    context.Context // done when the server shall end
 	viewers    context.Context // done when viewers shall leave
+	tls        *tls.Config
+	tlsBuffers sync.Pool // of *sendBuffers
 
 	mu        sync.Mutex
-	listeners []net.Listener
+	listeners []listener
 	conns     map[net.Conn]*session
 	recorders map[*record.Recorder]*live.Publication // at least those not done
 	closing   bool
@@ -78,33 +87,52 @@ type Server struct {
 	unwarned  int       // warnings that were left out since the last one
 }
 
+// listener is an address that clients come to.
+type listener struct {
+	net.Listener
+	overTLS bool
+}
+
 // New returns a server that Run starts.
 func New(c Config) *Server {
 	c = c.withDefaults()
 	return &Server{
-		config:    c,
-		log:       c.Logger,
-		streams:   live.NewRegistry(c.Live),
-		conns:     make(map[net.Conn]*session),
-		recorders: make(map[*record.Recorder]*live.Publication),
-		warnings:  rate{limit: 1, burst: warningBurst},
+		config:     c,
+		log:        c.Logger,
+		streams:    live.NewRegistry(c.Live),
+		tls:        secureConfig(c.GetCertificate),
+		tlsBuffers: sync.Pool{New: newSendBuffers},
+		conns:      make(map[net.Conn]*session),
+		recorders:  make(map[*record.Recorder]*live.Publication),
+		warnings:   rate{limit: 1, burst: warningBurst},
 	}
 }
 
 // Listen opens the listeners, so that an address in use is known before anything
 // else happens.
 func (s *Server) Listen() error {
-	for _, address := range s.config.Listen {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			for _, open := range s.listeners {
-				err = errors.Join(err, open.Close())
-			}
-			return err
+	err := s.listen(s.config.Listen, false)
+	if err == nil {
+		err = s.listen(s.config.ListenTLS, true)
+	}
+	if err != nil {
+		for _, open := range s.listeners {
+			err = errors.Join(err, open.Close())
 		}
-		s.listeners = append(s.listeners, l)
+		return err
 	}
 	s.config.MaxConnections = s.fitConnections(s.config.MaxConnections)
+	return nil
+}
+
+func (s *Server) listen(addresses []string, overTLS bool) error {
+	for _, address := range addresses {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, listener{l, overTLS})
+	}
 	return nil
 }
 
@@ -140,11 +168,18 @@ func (s *Server) fitConnections(want int) int {
 	return files
 }
 
-// Addresses returns what Listen has opened.
-func (s *Server) Addresses() []net.Addr {
+// Addresses returns what Listen has opened for RTMP.
+func (s *Server) Addresses() []net.Addr { return s.addresses(false) }
+
+// AddressesTLS returns what Listen has opened for RTMPS.
+func (s *Server) AddressesTLS() []net.Addr { return s.addresses(true) }
+
+func (s *Server) addresses(overTLS bool) []net.Addr {
 	var all []net.Addr
 	for _, l := range s.listeners {
-		all = append(all, l.Addr())
+		if l.overTLS == overTLS {
+			all = append(all, l.Addr())
+		}
 	}
 	return all
 }
@@ -154,7 +189,7 @@ func (s *Server) Addresses() []net.Addr {
 func (s *Server) Run(ctx context.Context) error {
 	viewers, release := context.WithCancel(context.Background())
 	defer release()
-	s.viewers = viewers
+	s.running, s.viewers = ctx, viewers
 	var accepting sync.WaitGroup
 	for _, l := range s.listeners {
 		accepting.Go(func() { s.accept(l) })
@@ -165,7 +200,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) accept(l net.Listener) {
+func (s *Server) accept(l listener) {
 	var told time.Time
 	for {
 		conn, err := l.Accept()
@@ -180,13 +215,13 @@ func (s *Server) accept(l net.Listener) {
 			time.Sleep(acceptPause)
 			continue
 		}
-		s.serve(conn.(*net.TCPConn))
+		s.serve(conn.(*net.TCPConn), l.overTLS)
 	}
 }
 
 // serve starts a session unless the server is full or closing.
-func (s *Server) serve(conn *net.TCPConn) {
-	sess := newSession(s, conn)
+func (s *Server) serve(conn *net.TCPConn, overTLS bool) {
+	sess := newSession(s, conn, overTLS)
 	s.mu.Lock()
 	full := len(s.conns) >= s.config.MaxConnections
 	refuse := full || s.closing

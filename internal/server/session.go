@@ -32,6 +32,7 @@ var errRefused = errors.New("refused")
 type session struct {
 	server *Server
 	conn   *timedConn
+	secure *secureConn // TLS on it; nil: none
 	rtmp   *rtmp.Conn
 	log    zerolog.Logger
 
@@ -40,6 +41,8 @@ type session struct {
 	version    string // the client's flashVer
 	streams    map[uint32]*messageStream
 	nextID     uint32
+
+	newestDenied attempt
 
 	early      []rtmp.Message // audio and video that came before publish
 	earlyBytes int
@@ -75,17 +78,22 @@ func (s *session) first(wanted func(*messageStream) bool) *messageStream {
 	return found
 }
 
-func newSession(s *Server, conn *net.TCPConn) *session {
+func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 	c := &timedConn{TCPConn: conn, writeTimeout: s.config.WriteTimeout}
 	sess := &session{
 		server:   s,
 		conn:     c,
-		rtmp:     rtmp.NewConn(c, conn),
 		log:      s.log.With().Stringer("peer", conn.RemoteAddr()).Logger(),
 		streams:  make(map[uint32]*messageStream),
 		nextID:   1,
 		commands: rate{limit: maxCommandRate, burst: commandBurst},
 		controls: rate{limit: maxControlRate, burst: maxControlRate},
+	}
+	if overTLS {
+		sess.secure = newSecureConn(c, s.tls, &s.tlsBuffers)
+		sess.rtmp = rtmp.NewConn(sess.secure, sess.secure)
+	} else {
+		sess.rtmp = rtmp.NewConn(c, conn)
 	}
 	sess.rtmp.BeforeWrite = c.beforeWrite
 	c.idle = func() error {
@@ -115,6 +123,11 @@ func (s *session) run() {
 func (s *session) serve() error {
 	if err := s.conn.until(time.Now().Add(s.server.config.HandshakeTimeout)); err != nil {
 		return err
+	}
+	if s.secure != nil {
+		if err := s.secure.handshake(); err != nil {
+			return err
+		}
 	}
 	if err := s.rtmp.Accept(); err != nil {
 		return err
@@ -258,6 +271,9 @@ func (s *session) endPlaying() {
 // linger gives a refused client time to read why: a close with unread data in
 // the receive buffer would take the reason away.
 func (s *session) linger() {
+	if s.secure != nil {
+		_ = s.secure.CloseWrite() // the end of the connection says it too
+	}
 	if s.conn.CloseWrite() != nil || s.conn.until(time.Now().Add(refusalLinger)) != nil {
 		return
 	}
@@ -266,7 +282,10 @@ func (s *session) linger() {
 
 func (s *session) logEnd(err error) {
 	var violation *rtmp.ProtocolError
+	var noTLS *secureError
 	switch {
+	case errors.As(err, &noTLS):
+		s.server.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection whose TLS handshake failed") })
 	case errors.As(err, &violation):
 		s.server.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection that broke the protocol") })
 	case errors.Is(err, errRefused), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):

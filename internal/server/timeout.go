@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -64,6 +65,22 @@ func (c *timedConn) Read(b []byte) (int, error) {
 		c.asked, c.renewed = true, time.Time{}
 		if err := c.idle(); err != nil {
 			return 0, err
+		}
+	}
+}
+
+// Write writes all, with as many deadlines as it takes.
+func (c *timedConn) Write(b []byte) (int, error) { return writeAll(c.TCPConn, b, c.beforeWrite) }
+
+// writeAll goes on for as long as the receiver takes something before each deadline:
+// a slow one has not stopped.
+func writeAll(w io.Writer, b []byte, renew func()) (n int, err error) {
+	for {
+		renew()
+		taken, err := w.Write(b[n:])
+		n += taken
+		if taken == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
 		}
 	}
 }

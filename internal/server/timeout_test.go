@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -155,13 +158,40 @@ func TestTimedConn(t *testing.T) {
 	}
 }
 
+// slowWriter takes a few bytes at a time, then lets its deadline pass.
+type slowWriter struct {
+	step int
+	got  bytes.Buffer
+}
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	n := min(len(b), w.step)
+	w.got.Write(b[:n])
+	if n < len(b) {
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, nil
+}
+
+func TestWriteAll(t *testing.T) {
+	slow, renewed := &slowWriter{step: 3}, 0
+	n, err := writeAll(slow, []byte("0123456789"), func() { renewed++ })
+	if n != 10 || err != nil || renewed != 4 || slow.got.String() != "0123456789" {
+		t.Errorf("wrote %d (%q) with %d deadlines: %v", n, slow.got.String(), renewed, err)
+	}
+	stuck := &slowWriter{}
+	if n, err := writeAll(stuck, []byte("0123456789"), func() {}); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("to one that takes nothing: %d, %v", n, err)
+	}
+}
+
 func isTimeout(err error) bool {
 	e, ok := err.(net.Error)
 	return ok && e.Timeout()
 }
 
 // tcpPair is a connection within the machine.
-func tcpPair(t *testing.T) (ours, theirs *net.TCPConn) {
+func tcpPair(t testing.TB) (ours, theirs *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -43,8 +43,14 @@ type Conn struct {
 	vec       net.Buffers // scratch of WriteChunks
 }
 
+// BuffersWriter is a writer of its own kind for WriteChunks. It uses up the pieces,
+// also when it fails.
+type BuffersWriter interface {
+	WriteBuffers(pieces *net.Buffers) (int64, error)
+}
+
 // NewConn makes a connection of a reader and a writer. If the writer is a
-// *net.TCPConn, WriteChunks takes one system call.
+// *net.TCPConn or a BuffersWriter, WriteChunks takes one call of it.
 func NewConn(r io.Reader, w io.Writer) *Conn {
 	return &Conn{
 		br:       bufio.NewReaderSize(r, idleBuffer),
@@ -110,7 +116,7 @@ func (c *Conn) WriteChunks(pieces [][]byte) error {
 	defer func() { c.vec = nil }()
 	for {
 		c.beforeWrite()
-		n, err := c.vec.WriteTo(c.w)
+		n, err := c.writeVec()
 		c.sent.Add(uint64(n))
 		// A peer that is slow but takes something has not stopped: the deadline is
 		// for what it takes, not for all the pieces.
@@ -118,6 +124,13 @@ func (c *Conn) WriteChunks(pieces [][]byte) error {
 			return err
 		}
 	}
+}
+
+func (c *Conn) writeVec() (int64, error) {
+	if w, ok := c.w.(BuffersWriter); ok {
+		return w.WriteBuffers(&c.vec)
+	}
+	return c.vec.WriteTo(c.w)
 }
 
 func isTimeout(err error) bool {
