@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -32,6 +31,7 @@ type serveOptions struct {
 	server server.Config
 	log    logFlags
 	record recordOptions
+	access accessOptions
 }
 
 func newServe() *cobra.Command {
@@ -43,6 +43,18 @@ func newServe() *cobra.Command {
 and name will do), viewers play the same address. With --record-all every stream
 is recorded to disk while it is watched.
 
+Whoever reaches the server may publish and play, unless --publish-keys and
+--play-keys name files with the streams that may be. A line is app/key, or a
+pattern: * is any text without a /, ? one byte of it, [a-z] one of a range, and
+* alone is every stream; a line that begins with # is a comment. Behind = stands
+the token that a client must bring: live/main=SECRET is published to
+rtmp://HOST/live/main?token=SECRET (in OBS, stream key main?token=SECRET). A stream
+needs a token as soon as one of the lines that match it has one.
+
+These files, and the certificate, are read again when they change, within two
+seconds; a mistake in them is logged, and what they held before stays in force.
+Who publishes or plays already is left alone.
+
 Every flag can also be given as an environment variable: --record-dir as
 RTMPTOOL_RECORD_DIR.
 
@@ -51,7 +63,9 @@ could not start or a recording could not be finished; 2 for wrong arguments. A
 second interrupt ends serve at once.`,
 		Example: `  rtmptool serve --record-all
   rtmptool serve --record-all --record-dir /srv/recordings
-  rtmptool serve --listen 127.0.0.1:1935 --listen [::1]:1935`,
+  rtmptool serve --listen 127.0.0.1:1935 --listen [::1]:1935
+  rtmptool serve --record-all --publish-keys keys.txt
+  rtmptool serve --listen none --listen-tls :1936 --tls-cert cert.pem --tls-key key.pem`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := applyEnv(c); err != nil {
@@ -63,7 +77,7 @@ second interrupt ends serve at once.`,
 	f, s := c.Flags(), &o.server
 	f.SortFlags = false
 	o.record.add(f)
-	f.StringArrayVar(&s.Listen, "listen", []string{":1935"}, "address to listen on; may be repeated")
+	o.access.add(f)
 	f.DurationVar(&s.HandshakeTimeout, "handshake-timeout", 10*time.Second, "time for the RTMP handshake")
 	f.DurationVar(&s.ReadTimeout, "read-timeout", 60*time.Second, "drop a viewer that is silent for so long")
 	f.DurationVar(&s.PublishTimeout, "publish-timeout", 30*time.Second, "drop a publisher that sends no media for so long")
@@ -76,8 +90,11 @@ second interrupt ends serve at once.`,
 	return c
 }
 
-func (o *serveOptions) validate() error {
+func (o *serveOptions) validate(given *pflag.FlagSet) error {
 	if err := o.record.validate(); err != nil {
+		return err
+	}
+	if err := o.access.validate(given); err != nil {
 		return err
 	}
 	s := &o.server
@@ -103,21 +120,12 @@ func (o *serveOptions) validate() error {
 	if s.PublishGrace <= 0 {
 		s.PublishGrace = -1
 	}
-	for _, address := range s.Listen {
-		_, port, err := net.SplitHostPort(address)
-		if err == nil {
-			_, err = net.LookupPort("tcp", port)
-		}
-		if err != nil {
-			return usageError{hintError{fmt.Errorf("--listen %q: %w", address, err), "use HOST:PORT or :PORT, for example --listen 127.0.0.1:1935"}}
-		}
-	}
 	return nil
 }
 
 // serve runs the server until the context ends.
 func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.Writer) error {
-	if err := o.validate(); err != nil {
+	if err := o.validate(given); err != nil {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go, recordings are finished all the same
@@ -130,15 +138,21 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 	if err != nil {
 		return err
 	}
+	closeFiles, err := o.access.prepare(&o.server, log)
+	if err != nil {
+		return err
+	}
+	defer closeFiles()
 	s, err := o.start(log)
 	if err != nil {
 		return err
 	}
+	o.access.warnOpen(append(s.Addresses(), s.AddressesTLS()...), log)
 	if !o.record.all {
 		warnIdle(given, log)
 	}
 	if !o.log.quiet {
-		greeting := status.Greeting{Addresses: s.Addresses()}
+		greeting := status.Greeting{Addresses: s.Addresses(), AddressesTLS: s.AddressesTLS(), PublishKeys: o.access.publishKeys}
 		if o.record.all {
 			greeting.RecordDir = o.record.dir
 		}
@@ -198,11 +212,11 @@ func (o *serveOptions) start(log zerolog.Logger) (*server.Server, error) {
 	s := server.New(o.server)
 	switch err = s.Listen(); {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, hintError{err, "another server uses the port: stop it, or choose another with --listen :1936"}
+		return nil, hintError{err, "another server uses the port: stop it, or choose another " + o.access.otherAddress()}
 	case errors.Is(err, syscall.EACCES):
-		return nil, hintError{err, "choose a port above 1023, for example --listen :1935"}
+		return nil, hintError{err, "choose a port above 1023 " + o.access.otherAddress()}
 	case err != nil:
-		return nil, hintError{err, "choose another address with --listen, for example --listen :1935"}
+		return nil, hintError{err, "choose another address " + o.access.otherAddress()}
 	}
 	return s, nil
 }

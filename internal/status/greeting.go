@@ -9,13 +9,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// defaultPort is the port that an rtmp:// address without one means.
-const defaultPort = 1935
+// Ports that an address without one means.
+const (
+	defaultPort    = 1935 // rtmp://
+	defaultPortTLS = 443  // rtmps://
+)
 
 // Greeting tells how to reach a server that has just started.
 type Greeting struct {
-	Addresses []net.Addr
-	RecordDir string // empty: nothing is recorded
+	Addresses    []net.Addr
+	AddressesTLS []net.Addr
+	PublishKeys  string // file of the streams that may be published; empty: any
+	RecordDir    string // empty: nothing is recorded
 }
 
 // Greet shows the greeting.
@@ -32,6 +37,9 @@ func (g Greeting) String() string {
 	fmt.Fprintf(&b, "  OBS      Settings > Stream > Service: Custom, Server: %s, Stream Key: main\n", url)
 	fmt.Fprintf(&b, "  FFmpeg   ffmpeg -re -i FILE -c copy -f flv %s/main\n", url)
 	fmt.Fprintf(&b, "  Watch    ffplay %s/main\n", url)
+	if g.PublishKeys != "" {
+		fmt.Fprintf(&b, "  Keys     only the streams in %s may be published\n", g.PublishKeys)
+	}
 	if g.RecordDir == "" {
 		fmt.Fprintf(&b, "  Record   nothing: start serve with --record-all to record every stream\n")
 	} else {
@@ -44,42 +52,53 @@ func (g Greeting) String() string {
 // Log writes the greeting as a log line.
 func (g Greeting) Log(log zerolog.Logger) {
 	event := log.Info().Strs("publish", g.urls())
+	if g.PublishKeys != "" {
+		event = event.Str("publish_keys", g.PublishKeys)
+	}
 	if g.RecordDir != "" {
 		event = event.Str("record_dir", g.RecordDir)
 	}
 	event.Msg("ready")
 }
 
-// urls turns listening addresses into what people type. An address for every
-// interface becomes localhost and the machine's own address.
+// urls turns listening addresses into what people type.
 func (g Greeting) urls() []string {
 	var all []string
-	add := func(host string, port int) {
-		if strings.Contains(host, ":") {
-			host = "[" + host + "]"
-		}
-		url := "rtmp://" + host
-		if port != defaultPort {
-			url += fmt.Sprintf(":%d", port)
-		}
-		if !slices.Contains(all, url) {
-			all = append(all, url)
-		}
-	}
-	for _, a := range g.Addresses {
-		tcp, ok := a.(*net.TCPAddr)
-		switch {
-		case !ok:
-		case tcp.IP.IsUnspecified():
-			add("localhost", tcp.Port)
-			if ip := ownAddress(); ip != "" {
-				add(ip, tcp.Port)
+	add := func(scheme string, port int, addresses []net.Addr) {
+		for _, a := range addresses {
+			tcp, ok := a.(*net.TCPAddr)
+			if !ok {
+				continue
 			}
-		default:
-			add(tcp.IP.String(), tcp.Port)
+			for _, host := range hosts(tcp.IP) {
+				url := scheme + "://" + host
+				if tcp.Port != port {
+					url += fmt.Sprintf(":%d", tcp.Port)
+				}
+				if !slices.Contains(all, url) {
+					all = append(all, url)
+				}
+			}
 		}
 	}
+	add("rtmp", defaultPort, g.Addresses)
+	add("rtmps", defaultPortTLS, g.AddressesTLS)
 	return all
+}
+
+// hosts are the names of an address. That of every interface becomes localhost and
+// the machine's own address.
+func hosts(ip net.IP) []string {
+	switch {
+	case ip.IsUnspecified():
+		if own := ownAddress(); own != "" {
+			return []string{"localhost", own}
+		}
+		return []string{"localhost"}
+	case ip.To4() == nil:
+		return []string{"[" + ip.String() + "]"}
+	}
+	return []string{ip.String()}
 }
 
 // ownAddress is the machine's first IPv4 address that others can reach.

@@ -15,7 +15,7 @@ func TestGreeting(t *testing.T) {
 	var out writes
 	s := NewScreen(&out, true)
 	s.Greet(Greeting{Addresses: []net.Addr{tcp("127.0.0.1", 1935)}, RecordDir: "recordings"})
-	s.Greet(Greeting{Addresses: []net.Addr{tcp("::1", 1936)}})
+	s.Greet(Greeting{AddressesTLS: []net.Addr{tcp("::1", 1936)}, PublishKeys: "keys.txt"})
 	want := writes{fresh + `rtmptool is ready at rtmp://127.0.0.1
 
   OBS      Settings > Stream > Service: Custom, Server: rtmp://127.0.0.1/live, Stream Key: main
@@ -25,11 +25,12 @@ func TestGreeting(t *testing.T) {
 
 Ctrl+C stops it, once all recordings are finished.
 
-`, fresh + `rtmptool is ready at rtmp://[::1]:1936
+`, fresh + `rtmptool is ready at rtmps://[::1]:1936
 
-  OBS      Settings > Stream > Service: Custom, Server: rtmp://[::1]:1936/live, Stream Key: main
-  FFmpeg   ffmpeg -re -i FILE -c copy -f flv rtmp://[::1]:1936/live/main
-  Watch    ffplay rtmp://[::1]:1936/live/main
+  OBS      Settings > Stream > Service: Custom, Server: rtmps://[::1]:1936/live, Stream Key: main
+  FFmpeg   ffmpeg -re -i FILE -c copy -f flv rtmps://[::1]:1936/live/main
+  Watch    ffplay rtmps://[::1]:1936/live/main
+  Keys     only the streams in keys.txt may be published
   Record   nothing: start serve with --record-all to record every stream
 
 Ctrl+C stops it, once all recordings are finished.
@@ -56,6 +57,7 @@ func TestAddresses(t *testing.T) {
 		addresses []net.Addr
 		want      []string
 	}{
+		{"none", nil, nil},
 		{"loopback", []net.Addr{tcp("127.0.0.1", 1935)}, []string{"rtmp://127.0.0.1"}},
 		{"other port", []net.Addr{tcp("192.0.2.1", 1936)}, []string{"rtmp://192.0.2.1:1936"}},
 		{"IPv6", []net.Addr{tcp("2001:db8::1", 1935), tcp("::1", 1936)}, []string{"rtmp://[2001:db8::1]", "rtmp://[::1]:1936"}},
@@ -71,9 +73,17 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+func TestAddressesTLS(t *testing.T) {
+	g := Greeting{Addresses: []net.Addr{tcp("127.0.0.1", 443)}, AddressesTLS: []net.Addr{tcp("127.0.0.1", 1935), tcp("::1", 443)}}
+	if diff := cmp.Diff([]string{"rtmp://127.0.0.1:443", "rtmps://127.0.0.1:1935", "rtmps://[::1]"}, g.urls()); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+}
+
 func TestGreetingLog(t *testing.T) {
 	for want, g := range map[string]Greeting{
 		`{"level":"info","publish":["rtmp://127.0.0.1","rtmp://[::1]:1936"],"record_dir":"recordings","message":"ready"}`: {Addresses: []net.Addr{tcp("127.0.0.1", 1935), tcp("::1", 1936)}, RecordDir: "recordings"},
+		`{"level":"info","publish":["rtmps://127.0.0.1"],"publish_keys":"keys.txt","message":"ready"}`:                    {AddressesTLS: []net.Addr{tcp("127.0.0.1", 443)}, PublishKeys: "keys.txt"},
 		`{"level":"info","publish":["rtmp://127.0.0.1"],"message":"ready"}`:                                               {Addresses: []net.Addr{tcp("127.0.0.1", 1935)}},
 	} {
 		var b strings.Builder
