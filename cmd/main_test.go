@@ -61,7 +61,7 @@ const patience = 30 * time.Second
 
 // TestScripts runs testdata/script through Main, in processes of their own.
 func TestScripts(t *testing.T) {
-	made := recordings(t)
+	made, certs := recordings(t), certificates(t)
 	testscript.Run(t, testscript.Params{
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Dir:           "testdata/script",
@@ -80,10 +80,12 @@ func TestScripts(t *testing.T) {
 			"recorded": recorded,
 			"oneline":  oneLine,
 
-			"make":      makeRecordings(made),
-			"untouched": untouched(made),
-			"hold":      hold,
-			"manager":   manager,
+			"make":        makeRecordings(made),
+			"untouched":   untouched(made),
+			"hold":        hold,
+			"manager":     manager,
+			"certificate": writeCertificate(certs),
+			"trusted":     trusted,
 		},
 	})
 }
@@ -131,12 +133,13 @@ func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// address VARIABLE FILE: the host and port that serve says in its log.
+// address VARIABLE FILE: the last host and port that serve says in its log.
 func setAddress(ts *testscript.TestScript, _ bool, args []string) {
 	for line := range strings.Lines(ts.ReadFile(args[1])) {
 		var ready struct{ Publish []string }
 		if json.Unmarshal([]byte(line), &ready) == nil && len(ready.Publish) > 0 {
-			ts.Setenv(args[0], strings.TrimPrefix(ready.Publish[0], "rtmp://"))
+			_, address, _ := strings.Cut(ready.Publish[len(ready.Publish)-1], "://")
+			ts.Setenv(args[0], address)
 			return
 		}
 	}
@@ -152,8 +155,8 @@ func occupy(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // publish ADDRESS APP/KEY: publishes three frames, which the server has read when
-// it returns, and stays until the end of the script.
-func publish(ts *testscript.TestScript, _ bool, args []string) {
+// it returns, and stays until the end of the script. With ! it must be refused.
+func publish(ts *testscript.TestScript, neg bool, args []string) {
 	address, err := rtmp.ParseAddress("rtmp://" + args[0] + "/" + args[1])
 	ts.Check(err)
 	conn, err := net.Dial("tcp", args[0])
@@ -161,7 +164,14 @@ func publish(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	client := rtmp.NewClient(rtmp.NewConn(conn, conn), address)
-	ts.Check(client.Publish())
+	if err := client.Publish(); neg {
+		if !errors.Is(err, rtmp.ErrRefused) {
+			ts.Fatalf("%v, want a refusal", err)
+		}
+		return
+	} else {
+		ts.Check(err)
+	}
 	for i := range uint32(3) {
 		ts.Check(client.WriteMessages(rtmp.Message{
 			Type: rtmp.TypeVideo, StreamID: client.StreamID, Timestamp: 40 * i,

@@ -138,11 +138,11 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 	if err != nil {
 		return err
 	}
-	closeFiles, err := o.access.prepare(&o.server, log)
+	files, err := o.access.prepare(&o.server, log)
+	defer files.close()
 	if err != nil {
 		return err
 	}
-	defer closeFiles()
 	s, err := o.start(log)
 	if err != nil {
 		return err

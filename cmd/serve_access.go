@@ -45,11 +45,14 @@ func (o *accessOptions) validate(given *pflag.FlagSet) error {
 	if slices.Equal(o.listen, []string{noListener}) {
 		o.listen = nil
 	}
-	for flag, addresses := range map[string][]string{"--listen": o.listen, "--listen-tls": o.listenTLS} {
-		for _, address := range addresses {
-			if err := checkAddress(address); err != nil {
-				return usageError{hintError{fmt.Errorf("%s %q: %w", flag, address, err), "use HOST:PORT or :PORT, for example " + flag + " 127.0.0.1:1935"}}
-			}
+	for _, address := range o.listen {
+		if err := checkAddress("--listen", address); err != nil {
+			return err
+		}
+	}
+	for _, address := range o.listenTLS {
+		if err := checkAddress("--listen-tls", address); err != nil {
+			return err
 		}
 	}
 	secure, files := len(o.listenTLS) > 0, o.tlsCert != "" && o.tlsKey != ""
@@ -64,29 +67,29 @@ func (o *accessOptions) validate(given *pflag.FlagSet) error {
 	return nil
 }
 
-func checkAddress(address string) error {
+func checkAddress(flag, address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
-	return err
+	if err != nil {
+		return usageError{hintError{fmt.Errorf("%s %q: %w", flag, address, err), "use HOST:PORT or :PORT, for example " + flag + " 127.0.0.1:1935"}}
+	}
+	return nil
 }
 
-// prepare reads the files, and follows their changes until the function it returns
-// is called.
-func (o *accessOptions) prepare(s *server.Config, log zerolog.Logger) (stop func(), err error) {
-	s.Listen, s.ListenTLS = o.listen, o.listenTLS
-	var open []interface{ Close() }
-	stop = func() {
-		for _, v := range open {
-			v.Close()
-		}
+// openFiles are followed for changes until they are closed.
+type openFiles []interface{ Close() }
+
+func (f openFiles) close() {
+	for _, v := range f {
+		v.Close()
 	}
-	defer func() {
-		if err != nil {
-			stop()
-		}
-	}()
+}
+
+// prepare reads the files. What it returns must be closed also after an error.
+func (o *accessOptions) prepare(s *server.Config, log zerolog.Logger) (files openFiles, err error) {
+	s.Listen, s.ListenTLS = o.listen, o.listenTLS
 	for _, k := range []struct {
 		flag, file string
 		access     *server.Access
@@ -96,20 +99,20 @@ func (o *accessOptions) prepare(s *server.Config, log zerolog.Logger) (stop func
 		}
 		keys, err := openKeys(k.flag, k.file, log)
 		if err != nil {
-			return nil, err
+			return files, err
 		}
-		open = append(open, keys)
+		files = append(files, keys)
 		*k.access = func(stream, token string) bool { return keys.Get().Allow(stream, token) }
 	}
 	if len(o.listenTLS) > 0 {
 		pair, err := openCertificate(o.tlsCert, o.tlsKey, log)
 		if err != nil {
-			return nil, err
+			return files, err
 		}
-		open = append(open, pair)
+		files = append(files, pair)
 		s.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }
 	}
-	return stop, nil
+	return files, nil
 }
 
 func openKeys(flag, file string, log zerolog.Logger) (*reload.Value[*auth.Keys], error) {
