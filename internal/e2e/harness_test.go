@@ -215,15 +215,28 @@ func (s *server) recordings() []string {
 // publish starts FFmpeg sending a source in real time.
 func (s *server) publish(source, name string) *peers.Process {
 	s.t.Helper()
-	return peers.Start(s.t, peers.FFmpeg(s.t), "-v", "warning", "-nostdin", "-re", "-i", source, "-c", "copy", "-f", "flv", s.URL+"/"+name)
+	return publishTo(s.t, source, s.URL+"/"+name)
+}
+
+// publishTo is publish with an address, and FFmpeg's options for it.
+func publishTo(t testing.TB, source, url string, options ...string) *peers.Process {
+	t.Helper()
+	args := append([]string{"-v", "warning", "-nostdin", "-re", "-i", source, "-c", "copy", "-f", "flv"}, options...)
+	return peers.Start(t, peers.FFmpeg(t), append(args, url)...)
 }
 
 // watch starts FFmpeg receiving a stream into a file.
 func (s *server) watch(name string) (*peers.Process, string) {
 	s.t.Helper()
-	out := filepath.Join(s.t.TempDir(), "viewer.flv")
-	p := peers.Start(s.t, peers.FFmpeg(s.t), "-v", "error", "-nostdin", "-i", s.URL+"/"+name, "-c", "copy", "-f", "flv", out)
-	return p, out
+	return watchFrom(s.t, s.URL+"/"+name)
+}
+
+// watchFrom is watch with an address, and FFmpeg's options for it.
+func watchFrom(t testing.TB, url string, options ...string) (*peers.Process, string) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "viewer.flv")
+	args := append([]string{"-v", "error", "-nostdin"}, options...)
+	return peers.Start(t, peers.FFmpeg(t), append(args, "-i", url, "-c", "copy", "-f", "flv", out)...), out
 }
 
 // finish waits for a program's end; an error fails the test.
