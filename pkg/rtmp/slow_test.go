@@ -3,6 +3,7 @@ package rtmp
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
 	"testing"
 )
@@ -44,5 +45,37 @@ func TestWriteChunksToSlowReceiver(t *testing.T) {
 	stuck := NewConn(nil, &slowWriter{})
 	if err := stuck.WriteChunks(AppendChunks(nil, frame)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a receiver that takes nothing: %v", err)
+	}
+}
+
+// gatherer is a BuffersWriter.
+type gatherer struct {
+	calls int
+	got   bytes.Buffer
+	err   error
+}
+
+func (g *gatherer) Write([]byte) (int, error) { panic("a piece by itself") }
+
+func (g *gatherer) WriteBuffers(pieces *net.Buffers) (int64, error) {
+	g.calls++
+	for _, p := range *pieces {
+		g.got.Write(p)
+	}
+	*pieces = nil
+	return int64(g.got.Len()), g.err
+}
+
+// A BuffersWriter gets all pieces at once, and once: it has tried what can be tried.
+func TestWriteChunksToBuffersWriter(t *testing.T) {
+	m := Message{Type: TypeVideo, Body: bytes.Repeat([]byte("video"), 50_000)}
+	frame := m.Frame(0)
+	want := bytes.Join(AppendChunks(nil, frame), nil)
+	for _, fails := range []error{nil, os.ErrDeadlineExceeded} {
+		g := &gatherer{err: fails}
+		c := NewConn(nil, g)
+		if err := c.WriteChunks(AppendChunks(nil, frame)); err != fails || g.calls != 1 || !bytes.Equal(g.got.Bytes(), want) || c.Sent() != uint64(len(want)) {
+			t.Errorf("%v after %d calls with %d bytes of %d, %d sent", err, g.calls, g.got.Len(), len(want), c.Sent())
+		}
 	}
 }
