@@ -1,7 +1,7 @@
 package cmd
 
 import (
-	"fmt"
+	"context"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -11,8 +11,8 @@ import (
 )
 
 type fixOptions struct {
-	format string
-	dryRun bool
+	format        string
+	dryRun, quiet bool
 }
 
 func newFix() *cobra.Command {
@@ -44,40 +44,28 @@ untouched; 6 being recorded, untouched. Of several files the worst counts:
 			if len(args) == 0 {
 				args = []string{"recordings"}
 			}
-			return fix(args, o, c.OutOrStdout(), c.ErrOrStderr())
+			return fix(c.Context(), args, o, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be done, write nothing")
-	c.Flags().StringVar(&o.format, "format", "text", "output: text, json (one line a file)")
+	addReportFlags(c, &o.format, &o.quiet)
 	return c
 }
 
-func fix(args []string, o fixOptions, stdout, stderr io.Writer) error {
-	paths := recfile.Find(args)
-	progress := report.NewProgress(stderr, isTerminal(stderr), len(paths))
-	code := exitOK
-	for _, path := range paths {
-		progress.Next(path)
-		result, err := recfile.Fix(path, o.dryRun)
-		progress.Clear()
+func fix(ctx context.Context, args []string, o fixOptions, stdout, stderr io.Writer) error {
+	return eachRecording(ctx, args, o.quiet, stderr, func(job *recfile.Job, path string) (code int, print func() error) {
+		result, err := job.Fix(path, o.dryRun)
+		code = outcomeCode(result.Outcome)
 		if err != nil {
-			code = worst(code, exitRun)
-		} else {
-			code = worst(code, outcomeCode(result.Outcome))
+			code = exitRun
 		}
-		if o.format == "json" {
-			err = report.FixJSON(stdout, path, result, o.dryRun, err)
-		} else {
-			err = report.FixText(stdout, stderr, path, result, o.dryRun, err)
+		return code, func() error {
+			if o.format == "json" {
+				return report.FixJSON(stdout, path, result, o.dryRun, err)
+			}
+			return report.FixText(stdout, stderr, path, result, o.dryRun, err)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	if len(paths) == 0 {
-		fmt.Fprintln(stderr, "no recordings found")
-	}
-	return exitWith(code)
+	})
 }
 
 func outcomeCode(o recfile.Outcome) int {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,38 +12,9 @@ import (
 	"github.com/rtmptool/rtmptool/internal/report"
 )
 
-// Exit codes of inspect and fix beyond those of every command.
-const (
-	exitDamaged  = 3 // inspect: fix can mend it; fix: repaired with a stated loss
-	exitHopeless = 4
-	exitInUse    = 6
-)
-
-// exitCode is an outcome that is no error: what there is to say has been said.
-type exitCode int
-
-func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
-// worst is the more important of two exit codes: 1, 4, 6, 3, 0 in that order.
-func worst(a, b int) int {
-	for _, code := range []int{exitRun, exitHopeless, exitInUse, exitDamaged} {
-		if a == code || b == code {
-			return code
-		}
-	}
-	return exitOK
-}
-
-// exitWith ends a command with a code.
-func exitWith(code int) error {
-	if code == exitOK {
-		return nil
-	}
-	return exitCode(code)
-}
-
 func newInspect() *cobra.Command {
 	var format string
+	var quiet bool
 	c := &cobra.Command{
 		Use:   "inspect FILE|DIR...",
 		Short: "Tell whether recordings are whole, and what would mend them",
@@ -64,11 +36,17 @@ could not be read; 2 wrong arguments; 3 unfinished or damaged, fix can mend it;
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return inspect(args, format, c.OutOrStdout(), c.ErrOrStderr())
+			return inspect(c.Context(), args, format, quiet, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	c.Flags().StringVar(&format, "format", "text", "output: text, json (one line a file)")
+	addReportFlags(c, &format, &quiet)
 	return c
+}
+
+// addReportFlags adds what inspect and fix have in common.
+func addReportFlags(c *cobra.Command, format *string, quiet *bool) {
+	c.Flags().StringVar(format, "format", "text", "output: text, json (one line a file)")
+	c.Flags().BoolVarP(quiet, "quiet", "q", false, "results and errors only, no progress on a terminal")
 }
 
 func checkFormat(format string) error {
@@ -85,33 +63,19 @@ func someArgs(c *cobra.Command, args []string) error {
 	return usageError{hintError{errors.New("no file or directory given"), "for example: rtmptool " + c.Name() + " recordings"}}
 }
 
-func inspect(args []string, format string, stdout, stderr io.Writer) error {
-	paths := recfile.Find(args)
-	if len(paths) == 0 {
-		fmt.Fprintln(stderr, "no recordings found")
-	}
-	code := exitOK
-	for _, path := range paths {
-		r, err := recfile.Open(path)
+func inspect(ctx context.Context, args []string, format string, quiet bool, stdout, stderr io.Writer) error {
+	return eachRecording(ctx, args, quiet, stderr, func(job *recfile.Job, path string) (code int, print func() error) {
+		r, err := job.Open(path)
 		switch {
 		case err != nil && format == "json":
-			code = worst(code, exitRun)
-			err = report.JSON(stdout, report.Failed(path, err))
+			return exitRun, func() error { return report.JSON(stdout, report.Failed(path, err)) }
 		case err != nil:
-			code = worst(code, exitRun)
-			err = report.ErrorText(stderr, err)
+			return exitRun, func() error { return report.ErrorText(stderr, err) }
 		case format == "json":
-			code = worst(code, verdictCode(r.Verdict))
-			err = report.JSON(stdout, report.NewFile(r))
-		default:
-			code = worst(code, verdictCode(r.Verdict))
-			err = report.Text(stdout, r)
+			return verdictCode(r.Verdict), func() error { return report.JSON(stdout, report.NewFile(r)) }
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return exitWith(code)
+		return verdictCode(r.Verdict), func() error { return report.Text(stdout, r) }
+	})
 }
 
 func verdictCode(v recfile.Verdict) int {

@@ -33,7 +33,11 @@ type Fixed struct {
 // Fix mends a recording: a file of ours in place, anybody else's as a new file
 // beside it. The file is locked while it is mended. With dryRun nothing is
 // written.
-func Fix(path string, dryRun bool) (Fixed, error) {
+func Fix(path string, dryRun bool) (Fixed, error) { return new(Job).Fix(path, dryRun) }
+
+// Fix is the function Fix, as a part of the job.
+func (j *Job) Fix(path string, dryRun bool) (Fixed, error) {
+	j.next(path)
 	flags := os.O_RDWR
 	if dryRun {
 		flags = os.O_RDONLY
@@ -49,7 +53,7 @@ func Fix(path string, dryRun bool) (Fixed, error) {
 	}
 	defer f.Close() // what was written is synced by then
 	if err := container.TryLock(f); errors.Is(err, container.ErrLocked) {
-		r, err := scan(path, f)
+		r, err := j.scan(path, f)
 		if err != nil {
 			r = &Recording{Path: path} // so young, or not ours to judge
 		}
@@ -58,30 +62,36 @@ func Fix(path string, dryRun bool) (Fixed, error) {
 	} else if err != nil {
 		return Fixed{}, fmt.Errorf("lock %s: %w", path, err)
 	}
-	before, err := scan(path, f)
+	before, err := j.scan(path, f)
 	if err != nil {
 		return Fixed{}, err
 	}
 	result := Fixed{Before: before, Outcome: before.outcome()}
-	if result.Outcome == Nothing || result.Outcome == Irreparable {
+	switch {
+	case result.Outcome == Nothing || result.Outcome == Irreparable:
 		return result, nil
-	}
-	if before.copy != nil {
-		return result, result.writeCopy(dryRun)
-	}
-	if dryRun {
+	case before.copy != nil:
+		return result, j.writeCopy(&result, dryRun)
+	case dryRun:
 		return result, nil
-	}
-	if readOnly != nil {
+	case readOnly != nil:
 		return result, readOnly
 	}
-	if err := before.plan.Apply(bare{f}); err != nil {
-		return result, fmt.Errorf("%s: %w", path, err)
+	return result, j.mend(&result, f)
+}
+
+// mend carries out the plan for a file, in place.
+func (j *Job) mend(result *Fixed, f *os.File) error {
+	path := result.Before.Path
+	if err := result.Before.plan.Apply(bare{f, j}); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	if result.After, err = scan(path, f); err != nil {
-		return result, err
+	after, err := j.scan(path, f)
+	if err != nil {
+		return err
 	}
-	return result, result.check()
+	result.After = after
+	return result.check()
 }
 
 // outcome is what mending the file leads to.
@@ -121,11 +131,11 @@ const partSuffix = ".part"
 
 // writeCopy writes a finished copy beside the file, under its name only when it is
 // complete. One that is there is taken as the result of an earlier fix.
-func (f *Fixed) writeCopy(dryRun bool) error {
+func (j *Job) writeCopy(f *Fixed, dryRun bool) error {
 	ext := filepath.Ext(f.Before.Path)
 	output := strings.TrimSuffix(f.Before.Path, ext) + ".fixed" + ext
 	if _, err := os.Lstat(output); err == nil {
-		if earlier, err := Open(output); err != nil || earlier.Verdict != Whole {
+		if earlier, err := j.inspect(output); err != nil || earlier.Verdict != Whole {
 			return fmt.Errorf("%s: is in the way and not whole: remove it, then fix again", output)
 		}
 		f.Outcome, f.Output = Nothing, output
@@ -139,9 +149,10 @@ func (f *Fixed) writeCopy(dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	if err = f.Before.copy(bare{out}); err != nil {
+	j.step(out, f.Before.Size)
+	if err = f.Before.copy(bare{out, j}); err != nil {
 		err = fmt.Errorf("%s: %w", output, err)
-	} else if f.After, err = scan(output, out); err == nil {
+	} else if f.After, err = j.scan(output, out); err == nil {
 		err = f.check()
 	}
 	if closed := out.Close(); err == nil {

@@ -321,7 +321,7 @@ func TestErrors(t *testing.T) {
 	}
 	closed := hold(t, path(t, "a.flv", nil))
 	closed.Close()
-	if _, err := (bare{closed}).ReadAt(make([]byte, 1), 0); err == nil || strings.Contains(err.Error(), "a.flv") {
+	if _, err := (bare{closed, new(Job)}).ReadAt(make([]byte, 1), 0); err == nil || strings.Contains(err.Error(), "a.flv") {
 		t.Errorf("a bare error: %v", err)
 	}
 	for name, want := range map[string]Verdict{"empty.flv": Hopeless, "empty.mp4": Hopeless} {

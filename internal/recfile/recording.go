@@ -1,10 +1,10 @@
 package recfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,14 +78,22 @@ var ErrUnknown = errors.New("neither FLV nor MP4")
 
 // Open reads a file's structure. It never writes. A file that somebody is
 // recording is Live.
-func Open(path string) (*Recording, error) {
+func Open(path string) (*Recording, error) { return new(Job).Open(path) }
+
+// Open is the function Open, as a part of the job.
+func (j *Job) Open(path string) (*Recording, error) {
+	j.next(path)
+	return j.inspect(path)
+}
+
+func (j *Job) inspect(path string) (*Recording, error) {
 	f, err := open(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	locked := isLocked(path)
-	r, err := scan(path, f)
+	r, err := j.scan(path, f)
 	if err != nil {
 		return nil, err
 	}
@@ -118,31 +126,6 @@ func isLocked(path string) bool {
 	return errors.Is(container.TryLock(f), container.ErrLocked)
 }
 
-// bare is a file whose errors do not name it: who calls names it once.
-type bare struct{ *os.File }
-
-func (b bare) ReadAt(p []byte, at int64) (int, error) {
-	n, err := b.File.ReadAt(p, at)
-	return n, withoutPath(err)
-}
-
-func (b bare) WriteAt(p []byte, at int64) (int, error) {
-	n, err := b.File.WriteAt(p, at)
-	return n, withoutPath(err)
-}
-
-func (b bare) Truncate(size int64) error { return withoutPath(b.File.Truncate(size)) }
-
-func (b bare) Sync() error { return withoutPath(b.File.Sync()) }
-
-func withoutPath(err error) error {
-	var named *fs.PathError
-	if errors.As(err, &named) {
-		return named.Err
-	}
-	return err
-}
-
 // live judges a file that is being written: that it is not finished is no fault.
 func (r *Recording) live() {
 	r.plan, r.copy = nil, nil
@@ -153,12 +136,13 @@ func (r *Recording) live() {
 }
 
 // scan reads a file by what its first bytes say it is.
-func scan(path string, file *os.File) (*Recording, error) {
+func (j *Job) scan(path string, file *os.File) (*Recording, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	f := bare{file}
+	j.step(file, info.Size())
+	f := bare{file, j}
 	r := &Recording{Path: path, Size: info.Size()}
 	head := make([]byte, 56)
 	n, err := f.ReadAt(head, 0)
@@ -176,7 +160,8 @@ func scan(path string, file *os.File) (*Recording, error) {
 	default:
 		return nil, fmt.Errorf("%s: %w", path, ErrUnknown)
 	}
-	if err != nil {
+	// What could not be read may be anything: then no verdict stands.
+	if err = cmp.Or(err, j.fail); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil

@@ -81,7 +81,7 @@ func removeIf(path string, unwanted func(*Recording) bool) (removed bool, err er
 	err = container.TryLock(f)
 	var r *Recording
 	if err == nil {
-		r, err = scan(path, f)
+		r, err = new(Job).scan(path, f)
 	}
 	f.Close()                                                              // first: Windows removes no open file
 	if errors.Is(err, container.ErrLocked) || errors.Is(err, ErrUnknown) { // a recorder took it

@@ -119,23 +119,6 @@ func TestErrorIsOneLine(t *testing.T) {
 	}
 }
 
-func TestProgress(t *testing.T) {
-	var b strings.Builder
-	p := NewProgress(&b, false, 2)
-	p.Next("dir/a.flv")
-	p.Clear()
-	if b.Len() > 0 {
-		t.Errorf("%q, and nobody looks", &b)
-	}
-	p = NewProgress(&b, true, 2)
-	p.Next("dir/a.flv")
-	p.Clear()
-	p.Next("dir/b.flv")
-	if want := "\r\x1b[K1 of 2  a.flv\r\x1b[K\r\x1b[K2 of 2  b.flv"; b.String() != want {
-		t.Errorf("%q, want %q", &b, want)
-	}
-}
-
 // The page on the JSON form names every field and every value.
 func TestSchemaPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/formats/inspect-json.md")

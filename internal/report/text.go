@@ -131,7 +131,7 @@ func videoTrack(t *container.Track) []string {
 	if t.Keys > 1 {
 		keys += fmt.Sprintf(", every %.1f s", keyInterval(t).Seconds())
 	}
-	return []string{fmt.Sprintf("%-5s", t.Kind), name, count(t.Samples) + " frames", keys}
+	return []string{fmt.Sprintf("%-5s", t.Kind), name, several(t.Samples, "frame"), keys}
 }
 
 // keyInterval is the mean time between keyframes.
@@ -195,15 +195,29 @@ func count(n int) string {
 }
 
 func size(bytes int64) string {
-	switch b := float64(bytes); {
-	case b >= 1e9:
-		return fmt.Sprintf("%.2f GB", b/1e9)
-	case b >= 1e6:
-		return fmt.Sprintf("%.1f MB", b/1e6)
-	case b >= 1e3:
-		return fmt.Sprintf("%.1f kB", b/1e3)
+	name, unit := unitOf(bytes)
+	switch unit {
+	case 1:
+		return fmt.Sprintf("%d bytes", bytes)
+	case gigabyte:
+		return fmt.Sprintf("%.2f GB", float64(bytes)/unit)
 	}
-	return fmt.Sprintf("%d bytes", bytes)
+	return fmt.Sprintf("%.1f %s", float64(bytes)/unit, name)
+}
+
+const gigabyte = 1e9
+
+// unitOf is the largest unit that a number of bytes has one of.
+func unitOf(bytes int64) (name string, unit float64) {
+	switch {
+	case bytes >= gigabyte:
+		return "GB", gigabyte
+	case bytes >= 1e6:
+		return "MB", 1e6
+	case bytes >= 1e3:
+		return "kB", 1e3
+	}
+	return "bytes", 1
 }
 
 // clock writes a time as 00:01:44.000.
