@@ -101,21 +101,10 @@ func (r *Recording) outcome() Outcome {
 		return Nothing
 	case r.Verdict == Hopeless:
 		return Irreparable
-	case r.Verdict == Damaged && r.lossy():
+	case r.Loss().Bytes > 0:
 		return Lossy
 	}
 	return Repaired
-}
-
-// lossy: something that was whole once is damaged now. A torn end is not.
-func (r *Recording) lossy() bool {
-	for _, f := range r.Findings {
-		switch f.Code {
-		case "F05", "M22", "M46":
-			return true
-		}
-	}
-	return false
 }
 
 // check fails if a mended file is not whole: then the tool is wrong, and says so.

@@ -50,10 +50,15 @@ func TestJobCounts(t *testing.T) {
 	}
 	paths = append(paths, filepath.Join(dir, "missing.flv"), dir)
 	ctx := &countdown{Context: t.Context(), left: 1 << 30}
-	for name, work := range map[string]func(*Job, string){
-		"inspect": func(j *Job, p string) { _, _ = j.Open(p) },
-		"fix":     func(j *Job, p string) { _, _ = j.Fix(p, false) },
+	for _, tt := range []struct {
+		name string
+		work func(*Job, string)
+		want int64
+	}{
+		{"inspect", func(j *Job, p string) { _, _ = j.Open(p) }, sum},
+		{"fix", func(j *Job, p string) { _, _ = j.Fix(p, false) }, fixed},
 	} {
+		name := tt.name
 		j := NewJob(ctx, paths)
 		ctx.job, ctx.seen = j, nil
 		if done, total := j.Progress(); done != 0 || total != sum {
@@ -61,7 +66,7 @@ func TestJobCounts(t *testing.T) {
 		}
 		ahead := sum
 		for i, p := range paths {
-			work(j, p)
+			tt.work(j, p)
 			if i < len(files) {
 				ahead -= int64(len(files[i].b))
 			}
@@ -83,8 +88,8 @@ func TestJobCounts(t *testing.T) {
 		}
 		// Copies grow by the head and the tables that the source does not have.
 		done, total := j.Progress()
-		if want := map[string]int64{"inspect": sum, "fix": fixed}[name]; total < want || total > want+4*(40<<10) {
-			t.Errorf("%s: %d of %d bytes at the end, want about %d", name, done, total, want)
+		if total < tt.want || total > tt.want+4*(40<<10) {
+			t.Errorf("%s: %d of %d bytes at the end, want about %d", name, done, total, tt.want)
 		}
 	}
 }

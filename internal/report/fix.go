@@ -72,10 +72,7 @@ func fixOutcome(f recfile.Fixed, dryRun bool) string {
 	case dryRun && f.Before.Copies():
 		text += ", as a new file"
 	}
-	if f.Outcome == recfile.Lossy {
-		return text + "; what is damaged is lost"
-	}
-	return text + "; nothing is lost"
+	return text + "; " + lost(f.Before)
 }
 
 // FixJSON writes the same as one line of JSON.
@@ -92,8 +89,9 @@ func FixJSON(w io.Writer, path string, f recfile.Fixed, dryRun bool, failed erro
 	file := NewFile(r)
 	file.Path = path
 	file.Fix = &Fix{Result: result(f.Outcome, dryRun), Output: f.Output}
-	if f.After != nil {
-		file.Findings = NewFile(f.Before).Findings // what was mended
+	if f.After != nil { // what was mended, and what it cost
+		before := NewFile(f.Before)
+		file.Findings, file.Loss = before.Findings, before.Loss
 	}
 	for _, e := range f.Before.Plan() {
 		file.Fix.Edits = append(file.Fix.Edits, e.String())

@@ -31,7 +31,8 @@ type File struct {
 	Tracks    []Track   `json:"tracks"`
 	Gaps      []Gap     `json:"gaps"`
 	Findings  []Finding `json:"findings"`
-	Fix       *Fix      `json:"fix,omitempty"` // what fix did, or would do
+	Loss      *Loss     `json:"loss,omitempty"` // of all findings
+	Fix       *Fix      `json:"fix,omitempty"`  // what fix did, or would do
 }
 
 // Track is a track of a File.
@@ -65,6 +66,21 @@ type Finding struct {
 	Time     *float64 `json:"time,omitempty"` // where there is media
 	Text     string   `json:"text"`
 	Repair   string   `json:"repair,omitempty"`
+	LeftOut  int64    `json:"left_out,omitempty"` // bytes that the mended recording does not have
+	Loss     *Loss    `json:"loss,omitempty"`     // what is lost by that
+}
+
+// Loss is what a repair costs.
+type Loss struct {
+	Bytes  int64       `json:"bytes"`
+	Tracks []TrackLoss `json:"tracks"`
+}
+
+// TrackLoss is how much a track loses.
+type TrackLoss struct {
+	Track    int     `json:"track"` // in the list of tracks, from 0
+	Kind     string  `json:"kind"`
+	Duration float64 `json:"duration"`
 }
 
 // Fix is what fix did or would do.
@@ -114,16 +130,32 @@ func NewFile(r *recfile.Recording) File {
 	for _, g := range r.Gaps() {
 		f.Gaps = append(f.Gaps, Gap{g.Kind.String(), seconds(g.At), seconds(g.Length)})
 	}
-	times := r.Times()
+	times, losses := r.Times(), r.Losses()
 	for i, x := range r.Findings {
-		j := Finding{Code: x.Code, Severity: x.Severity.String(), Offset: x.Offset, End: x.End, Text: x.Text, Repair: x.Repair}
+		j := Finding{Code: x.Code, Severity: x.Severity.String(), Offset: x.Offset, End: x.End, Text: x.Text, Repair: x.Repair, LeftOut: losses[i].Bytes}
+		if !losses[i].Incomplete {
+			j.Loss = newLoss(losses[i])
+		}
 		if times[i] >= 0 {
 			at := seconds(times[i])
 			j.Time = &at
 		}
 		f.Findings = append(f.Findings, j)
 	}
+	f.Loss = newLoss(r.Loss())
 	return f
+}
+
+// newLoss is the JSON form of a loss; nil if nothing is lost.
+func newLoss(l recfile.Loss) *Loss {
+	if l.Bytes == 0 {
+		return nil
+	}
+	j := &Loss{Bytes: l.Bytes, Tracks: []TrackLoss{}}
+	for _, t := range l.Tracks {
+		j.Tracks = append(j.Tracks, TrackLoss{t.Track, t.Kind.String(), seconds(t.Duration)})
+	}
+	return j
 }
 
 // seconds are whole milliseconds.

@@ -75,7 +75,7 @@ func TestTimes(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	for v, want := range map[recfile.Verdict]string{
 		recfile.Whole: "WHOLE", recfile.Live: "LIVE: being recorded, consistent so far", recfile.Unfinished: "UNFINISHED: fix finishes it, nothing is lost",
-		recfile.Damaged: "DAMAGED: fix mends it", recfile.Hopeless: "BEYOND REPAIR",
+		recfile.Damaged: "DAMAGED: fix mends it, nothing is lost", recfile.Hopeless: "BEYOND REPAIR",
 	} {
 		if got := verdict(&recfile.Recording{Verdict: v}); got != want {
 			t.Errorf("%s: %s, want %s", v, got, want)
@@ -84,6 +84,38 @@ func TestVerdicts(t *testing.T) {
 	r := synthetic(1)
 	if r.Verdict = recfile.Hopeless; verdict(r) != "DAMAGED: fix cannot mend it" {
 		t.Error(verdict(r))
+	}
+}
+
+// A loss is told in bytes, and in time as far as that is known.
+func TestLossShown(t *testing.T) {
+	track := func(n int, kind media.Kind, d time.Duration) recfile.TrackLoss {
+		return recfile.TrackLoss{Track: n, Kind: kind, Duration: d}
+	}
+	for _, tt := range []struct {
+		loss recfile.Loss
+		want string
+	}{
+		{recfile.Loss{}, ""},
+		{recfile.Loss{Bytes: 12345, Tracks: []recfile.TrackLoss{track(0, media.Video, 66*time.Millisecond)}}, ": loses 12.3 kB, 0.066 s of video"},
+		{recfile.Loss{Bytes: 99, Tracks: []recfile.TrackLoss{track(1, media.Audio, 90*time.Second), track(2, media.Audio, time.Minute), track(3, media.Video, time.Second)}},
+			": loses 99 bytes, 1.000 s of video, 90.000 s of audio"},
+		{recfile.Loss{Bytes: 99}, ": loses 99 bytes"},
+		{recfile.Loss{Bytes: 99, Incomplete: true}, ": 99 bytes, incomplete"},
+	} {
+		f := container.Finding{Code: "M22", Severity: container.Error, Offset: 1, End: 100, Text: "damaged", Repair: "leave it out"}
+		if got, want := finding(f, 1000, -1, tt.loss), "M22  error  1..100  damaged  -> leave it out"+tt.want; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	r := synthetic(1)
+	r.Findings[0].Offset, r.Findings[0].End = 290, 300 // where the samples are 10 s apart
+	want := &Loss{Bytes: 10, Tracks: []TrackLoss{{Track: 0, Kind: "audio", Duration: 10}}}
+	if f := NewFile(r); !reflect.DeepEqual(f.Loss, want) || !reflect.DeepEqual(f.Findings[0].Loss, want) || f.Findings[0].LeftOut != 10 {
+		t.Errorf("%+v, %+v, want %+v", f.Loss, f.Findings[0], want)
+	}
+	if got, want := verdict(r), "DAMAGED: fix mends it, lost: 10 bytes, 10.000 s of audio"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
@@ -129,7 +161,7 @@ func TestSchemaPage(t *testing.T) {
 	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(string(page), -1) {
 		documented[m[1]] = true
 	}
-	for _, v := range []any{File{}, Track{}, Gap{}, Finding{}, Fix{}} {
+	for _, v := range []any{File{}, Track{}, Gap{}, Finding{}, Loss{}, TrackLoss{}, Fix{}} {
 		for i := range reflect.TypeOf(v).NumField() {
 			name, _, _ := strings.Cut(reflect.TypeOf(v).Field(i).Tag.Get("json"), ",")
 			if !documented[name] {

@@ -40,13 +40,13 @@ func Text(w io.Writer, r *recfile.Recording) error {
 
 // findings lists the findings, as many as a person reads.
 func findings(b *strings.Builder, r *recfile.Recording) {
-	times := r.Times()
+	times, losses := r.Times(), r.Losses()
 	for i, f := range r.Findings {
 		if i == maxListed {
 			fmt.Fprintf(b, "  ... and %s more findings\n", count(len(r.Findings)-i))
 			return
 		}
-		fmt.Fprintf(b, "  %s\n", finding(f, r.Size, times[i]))
+		fmt.Fprintf(b, "  %s\n", finding(f, r.Size, times[i], losses[i]))
 	}
 }
 
@@ -64,9 +64,9 @@ func verdict(r *recfile.Recording) string {
 		return "UNFINISHED: fix finishes it, nothing is lost"
 	case recfile.Damaged:
 		if r.Copies() {
-			return "DAMAGED: fix writes a mended copy"
+			return "DAMAGED: fix writes a mended copy, " + lost(r)
 		}
-		return "DAMAGED: fix mends it"
+		return "DAMAGED: fix mends it, " + lost(r)
 	}
 	if r.Duration() > 0 { // players may make something of it
 		return "DAMAGED: fix cannot mend it"
@@ -161,9 +161,9 @@ func channels(n int) string {
 	return fmt.Sprintf("%d channels", n)
 }
 
-func finding(f container.Finding, size int64, at time.Duration) string {
+func finding(f container.Finding, fileSize int64, at time.Duration, loss recfile.Loss) string {
 	end := strconv.FormatInt(f.End, 10)
-	if f.End >= size {
+	if f.End >= fileSize {
 		end = "end"
 	}
 	line := fmt.Sprintf("%s  %s  %d..%s", f.Code, f.Severity, f.Offset, end)
@@ -174,7 +174,41 @@ func finding(f container.Finding, size int64, at time.Duration) string {
 	if f.Repair != "" {
 		line += "  -> " + f.Repair
 	}
+	switch {
+	case loss.Bytes == 0:
+	case loss.Incomplete:
+		line += ": " + size(loss.Bytes) + ", incomplete"
+	default:
+		line += ": loses " + amount(loss)
+	}
 	return line
+}
+
+// lost says what all of a repair costs.
+func lost(r *recfile.Recording) string {
+	loss := r.Loss()
+	if loss.Bytes == 0 {
+		return "nothing is lost"
+	}
+	return "lost: " + amount(loss)
+}
+
+// amount says how much a loss is: 12.3 kB, 0.066 s of video. Of several tracks of a
+// kind the one that loses most is told.
+func amount(l recfile.Loss) string {
+	text := size(l.Bytes)
+	for _, kind := range []media.Kind{media.Video, media.Audio} {
+		most := time.Duration(0)
+		for _, t := range l.Tracks {
+			if t.Kind == kind {
+				most = max(most, t.Duration)
+			}
+		}
+		if most > 0 {
+			text += fmt.Sprintf(", %.3f s of %s", most.Seconds(), kind)
+		}
+	}
+	return text
 }
 
 // several writes a number of things.

@@ -82,10 +82,8 @@ func (s *scanner) checksum(sum uint32, from, to int64) (uint32, bool) {
 
 // resync looks for the next fragment of this file that its CRC proves. The file id
 // keeps what only looks like one, in the media of a publisher, from being taken.
+// Those of other makers have neither: there the boxes prove it.
 func (s *scanner) resync(from int64) (int64, bool) {
-	if !s.header.ours {
-		return 0, false
-	}
 	const step = 1 << 20
 	buf := make([]byte, min(step, s.window.size-from))
 	for at := from; at < s.window.size && s.budget >= 0; at += step - boxHeader {
@@ -122,5 +120,17 @@ func (s *scanner) proven(at int64) bool {
 		return false
 	}
 	s.free = append(s.free, f)
+	if !s.header.ours {
+		return f.rows > 0 && s.boxFollows(f.end)
+	}
 	return s.intact(f)
+}
+
+// boxFollows: the file ends there, or goes on with a box that may follow a fragment.
+func (s *scanner) boxFollows(at int64) bool {
+	if at == s.window.size {
+		return true
+	}
+	head := s.window.at(at, boxHeader)
+	return len(head) == boxHeader && (string(head[4:]) == "moof" || knownBox(string(head[4:])))
 }

@@ -51,7 +51,7 @@ func (t *Track) Gaps(atLeast time.Duration) iter.Seq[Gap] {
 		if t.Samples < 2 || t.Timescale == 0 {
 			return
 		}
-		limit := gapFactor * t.usualStep()
+		limit := gapFactor * t.UsualStep()
 		before := t.First
 		for r := range t.Rows() {
 			if step := r.DTS - before.DTS; step >= limit && step > 0 && t.Time(step) >= atLeast && !yield(Gap{before, r}) {
@@ -62,9 +62,12 @@ func (t *Track) Gaps(atLeast time.Duration) iter.Seq[Gap] {
 	}
 }
 
-// usualStep is the mean of the steps, without those more than twice as long as it:
-// a few long gaps do not move it.
-func (t *Track) usualStep() int64 {
+// UsualStep is the mean of the steps of the DTS, without those more than twice as
+// long as it: a few long gaps do not move it. It is at least 1.
+func (t *Track) UsualStep() int64 {
+	if t.Samples < 2 {
+		return 1
+	}
 	const rounds = 4
 	mean := max(1, (t.Last.DTS-t.First.DTS)/int64(t.Samples-1))
 	for range rounds {

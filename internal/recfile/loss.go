@@ -1,0 +1,102 @@
+package recfile
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// leaveOut is the repair of a place of the file that is not whole: what stands there
+// does not become a part of the mended recording.
+const leaveOut = "leave it out"
+
+// Loss is what fix leaves out.
+type Loss struct {
+	Bytes      int64
+	Incomplete bool        // it never was whole: nothing is lost by that
+	Tracks     []TrackLoss // those that have less of it, as far as the tables tell
+}
+
+// TrackLoss is how much of a track is lost.
+type TrackLoss struct {
+	Track    int // in Index.Tracks
+	Kind     media.Kind
+	Duration time.Duration
+}
+
+// Losses tells of each finding what fix leaves out because of it.
+func (r *Recording) Losses() []Loss {
+	losses := make([]Loss, len(r.Findings))
+	var holes []int // the findings that cost something, by offset
+	for i, f := range r.Findings {
+		if f.Repair != leaveOut {
+			continue
+		}
+		losses[i] = Loss{Bytes: f.End - f.Offset, Incomplete: interrupted(f.Code)}
+		if !losses[i].Incomplete {
+			holes = append(holes, i)
+		}
+	}
+	if len(holes) == 0 {
+		return losses
+	}
+	slices.SortStableFunc(holes, func(a, b int) int { return cmp.Compare(r.Findings[a].Offset, r.Findings[b].Offset) })
+	for n, t := range r.Index.Tracks {
+		r.missing(t, holes, func(finding int, d time.Duration) {
+			losses[finding].Tracks = append(losses[finding].Tracks, TrackLoss{n, t.Kind, d})
+		})
+	}
+	return losses
+}
+
+// missing finds how much of a track lies in holes of the file: as long as its samples
+// around a hole are further apart than those before it. Of several holes between two
+// samples the first one counts.
+func (r *Recording) missing(t *container.Track, holes []int, found func(finding int, d time.Duration)) {
+	step := t.UsualStep() // of the newest samples
+	var before container.Row
+	begun := false
+	for row := range t.Rows() {
+		first := -1
+		for len(holes) > 0 && r.Findings[holes[0]].End <= row.Offset {
+			if first < 0 {
+				first = holes[0]
+			}
+			holes = holes[1:]
+		}
+		apart := row.DTS - before.DTS
+		switch {
+		case !begun: // nothing tells when the track began
+		case first < 0:
+			step = apart
+		case apart-step > step/2: // times are rounded: half a sample is none
+			found(first, t.Time(apart-step))
+		}
+		if len(holes) == 0 {
+			return
+		}
+		before, begun = row, true
+	}
+}
+
+// Loss is what is lost in all. Without a byte it is nothing.
+func (r *Recording) Loss() Loss {
+	var sum Loss
+	for _, l := range r.Losses() {
+		if l.Incomplete {
+			continue
+		}
+		sum.Bytes += l.Bytes
+		for _, t := range l.Tracks {
+			i, found := slices.BinarySearchFunc(sum.Tracks, t.Track, func(x TrackLoss, n int) int { return cmp.Compare(x.Track, n) })
+			if !found {
+				sum.Tracks = slices.Insert(sum.Tracks, i, TrackLoss{Track: t.Track, Kind: t.Kind})
+			}
+			sum.Tracks[i].Duration += t.Duration
+		}
+	}
+	return sum
+}
