@@ -114,6 +114,12 @@ func bframe(i int) (dts, cts time.Duration) {
 // where there is no video.
 func record(t testing.TB, tracks []media.Track, frames int, seed int64) *recording {
 	t.Helper()
+	return recordSized(t, tracks, frames, 300, seed)
+}
+
+// recordSized is record with video of so many bytes a frame at most.
+func recordSized(t testing.TB, tracks []media.Track, frames, size int, seed int64) *recording {
+	t.Helper()
 	random := rand.New(rand.NewSource(seed))
 	m := &memory{}
 	w, err := NewWriter(m, Options{Tracks: tracks, Created: created, FileID: [16]byte{1, 2, byte(seed)}})
@@ -158,7 +164,7 @@ func feed(t testing.TB, w *Writer, tracks []media.Track, frames int, random *ran
 		for n, track := range tracks {
 			if track.Kind == media.Video {
 				dts, cts := bframe(i)
-				write(t, w, media.Sample{Kind: media.Video, Codec: track.Codec, DTS: dts, CTS: cts, Key: i%12 == 0, Data: hevc(random, i%12 == 0, 300)})
+				write(t, w, media.Sample{Kind: media.Video, Codec: track.Codec, DTS: dts, CTS: cts, Key: i%12 == 0, Data: hevc(random, i%12 == 0, size)})
 				continue
 			}
 			for ; audio[n] <= frameTime(i); audio[n] += time.Second / 47 {

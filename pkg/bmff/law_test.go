@@ -3,6 +3,7 @@ package bmff
 import (
 	"bytes"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -26,31 +27,60 @@ func stride() int64 {
 	return 1
 }
 
-// Cut at any byte, an open file has the samples of its whole fragments, and can
-// be finished; finishing it twice, or after a crash in the middle, ends the same.
+// tail is how much of the end of a file is cut at every byte.
+const tail = 64 << 10
+
+// Cut at any byte, an open file has the samples of its whole fragments: what a scan
+// finds is what it finds in a file that was cut between them. So it is finished in the
+// same way, once the first edit has made it such a file; and for that one finishes shows
+// that nothing is left to be found or to be done, and that a crash after any edit
+// changes nothing.
 func TestCutAnywhere(t *testing.T) {
+	runs := map[string]*recording{"long": recordSized(t, testTracks, 60, 4000, 8)}
 	for name, tracks := range laws {
+		runs[name] = record(t, tracks, 28, 7)
+	}
+	if n := len(runs["long"].open); n < 3*tail/2 {
+		t.Fatalf("the long run has %d bytes", n)
+	}
+	for name, r := range runs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := record(t, tracks, 28, 7)
-			for size := int64(len(r.open)); size >= r.ends[0]; size -= stride() {
-				end := r.end(size)
-				x, findings := scan(t, r.open[:size])
-				want := []string{"M04"}
-				if size != end {
-					want = append(want, "M20")
+			last := int64(len(r.open))
+			from := max(r.ends[0], last-tail)
+			for i, end := range r.ends {
+				next := last + 1
+				if i+1 < len(r.ends) {
+					next = r.ends[i+1]
 				}
-				if x.State != Open || !slices.Equal(codes(findings), want) {
-					t.Fatalf("cut at %d: %v, %v", size, x.State, findings)
+				if next <= from {
+					continue
 				}
-				prefix(t, x, r.index, end)
+				between, _ := scan(t, r.open[:end])
+				prefix(t, between, r.index, end)
+				want := finishes(t, r.open[:end])
+				for size := max(end, from); size < next; size += stride() {
+					x, findings := scan(t, r.open[:size])
+					found := []string{"M04"}
+					if size != end {
+						found = append(found, "M20")
+					}
+					if !reflect.DeepEqual(x, between) || !slices.Equal(codes(findings), found) {
+						t.Fatalf("cut at %d: %v, %v; not what is found at %d", size, x.State, findings, end)
+					}
+				}
+				if torn := next - 1; torn > end {
+					plan := Finalize(between, torn)
+					m := &memory{b: slices.Clone(r.open[:torn])}
+					if err := plan[:1].Apply(m); err != nil || !bytes.Equal(m.b, r.open[:end]) {
+						t.Fatalf("cut at %d: %v leaves %d bytes, want %d", torn, plan[0], len(m.b), end)
+					}
+					if err := plan[1:].Apply(m); err != nil || !bytes.Equal(m.b, want) {
+						t.Fatalf("cut at %d: finished differently, %v", torn, err)
+					}
+				}
 			}
-			x, _ := scan(t, r.open)
-			m := &memory{b: slices.Clone(r.open)}
-			if err := Finalize(x, int64(len(r.open))).Apply(m); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(m.b, r.closed) {
+			if !bytes.Equal(finishes(t, r.open), r.closed) {
 				t.Fatal("a file that is finished differs from one that was closed")
 			}
 		})
@@ -72,26 +102,26 @@ func TestCutBeforeTheFirstSample(t *testing.T) {
 	}
 }
 
-// What was recorded, at every write and at some cuts, is finished to the same bytes
-// whatever edit of the plan a crash follows.
+// What was recorded is finished to the same bytes at every write, whatever edit of the
+// plan a crash follows; and so is what the write after it had begun.
 func TestCrashWhileFinishing(t *testing.T) {
 	for name, tracks := range laws {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := record(t, tracks, 12, 11)
+			r := record(t, tracks, 28, 11)
 			for _, end := range r.ends {
-				for _, size := range []int64{end, end + 60} {
-					if size <= int64(len(r.open)) {
-						finishes(t, r.open[:size])
-					}
+				want := finishes(t, r.open[:end])
+				if torn := end + 60; torn <= int64(len(r.open)) && !bytes.Equal(finishes(t, r.open[:torn]), want) {
+					t.Fatalf("with a part of the next write, from %d, it ends differently", end)
 				}
 			}
 		})
 	}
 }
 
-// finishes fails unless every way of finishing a file ends in the same bytes.
-func finishes(t *testing.T, open []byte) {
+// finishes fails unless every way of finishing a file ends in the same bytes, where
+// nothing is left to be found or to be done. It returns them.
+func finishes(t *testing.T, open []byte) []byte {
 	t.Helper()
 	x, _ := scan(t, open)
 	plan := Finalize(x, int64(len(open)))
@@ -117,6 +147,7 @@ func finishes(t *testing.T, open []byte) {
 		refinish(t, m, whole.b, cut)
 		torn(t, m, plan[cut], whole.b)
 	}
+	return whole.b
 }
 
 // refinish finishes what a crash left behind some edits.

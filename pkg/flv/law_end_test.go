@@ -1,0 +1,80 @@
+package flv
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/container"
+)
+
+// large is a run of more than 64 KiB in not too many tags.
+func large() run {
+	pad := strings.Repeat("00", 3000)
+	return run{name: "large frames", hints: Index{Created: someTime, FrameRate: 25}, flush: 3, duration: 40 * 40 * time.Millisecond,
+		bodies: frames([]timedBody{video(0, "17 00 000000"+avcC720), audio(0, "AF 00 1190")},
+			40, 7, always("17 01 000000"+avcKey+pad), always("27 01 000000"+avcInter+pad), "AF 01"+aacFrame)}
+}
+
+// Cut at any byte of its last 64 KiB, and so at every write, a file is finished to
+// where nothing is left to be found or done, and a crash after any edit changes
+// nothing. TestScanCut shows that a scan finds the same wherever a tag is cut; so the
+// plan is that of the tags before it, behind one edit that cuts the rest off.
+func TestFinalizeAtEveryTag(t *testing.T) {
+	const tail = 64 << 10
+	for _, r := range append(slices.Clone(runs), large()) {
+		if r.long {
+			continue // it has thousands of tags
+		}
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			rec := record(t, r, nil)
+			size := int64(len(rec.open))
+			if r.name == "large frames" && size < headSize+3*tail/2 {
+				t.Fatalf("the run has %d bytes", size)
+			}
+			ends := tagEnds(t, rec.open)
+			for i, end := range ends {
+				next := size
+				if i+1 < len(ends) {
+					next = ends[i+1]
+				}
+				if next < size-tail {
+					continue
+				}
+				testFinalizeCut(t, fmt.Sprintf("%s up to %d", r.name, end), rec.open[:end])
+				x, _ := Scan(bytes.NewReader(rec.open[:end]), end)
+				whole := Finalize(&x, end)
+				for _, cut := range []int64{end + 1, (end + next) / 2, next - 1} {
+					if cut <= end || cut >= next {
+						continue
+					}
+					y, _ := Scan(bytes.NewReader(rec.open[:cut]), cut)
+					plan := Finalize(&y, cut)
+					if !reflect.DeepEqual(plan, append(container.Plan{{Op: container.Truncate, Offset: end}}, whole...)) {
+						t.Fatalf("cut at %d: %v, want a cut at %d, then %v", cut, plan, end, whole)
+					}
+				}
+			}
+		})
+	}
+}
+
+// tagEnds lists where the head and each tag behind it end.
+func tagEnds(t *testing.T, data []byte) (ends []int64) {
+	t.Helper()
+	tags, err := NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := tags.Next(); err != nil {
+			return ends
+		}
+		ends = append(ends, tags.offset)
+	}
+}
