@@ -101,7 +101,7 @@ func (r *Recording) outcome() Outcome {
 		return Nothing
 	case r.Verdict == Hopeless:
 		return Irreparable
-	case r.Loss().Bytes > 0:
+	case r.lossy():
 		return Lossy
 	}
 	return Repaired

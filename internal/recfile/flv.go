@@ -29,12 +29,12 @@ func (r *Recording) scanFLV(f bare) error {
 	r.Findings = append(findings, flv.Check(&x, f, r.Size)...)
 	if r.Ours && !cut {
 		r.plan = flv.Finalize(&x, r.Size)
-		r.repairs(map[string]string{"F04": leaveOut})
+		r.repairs(map[string]string{"F04": "cut it off"})
 	} else { // to cut in place what is whole could not be undone
 		r.copy = func(dst container.File) error { return flv.Copy(dst, f, r.Size) }
-		r.repairs(map[string]string{"F04": leaveOut, "F05": leaveOut})
+		r.repairs(map[string]string{"F04": "leave it out", "F05": "leave out everything from here: it is lost in the copy"})
 	}
 	r.spent = !cut && x.End < maxRemnant
-	r.judge()
+	r.judge(unfinished(r.Findings, "F04", "F12", "F14", "F16"))
 	return nil
 }

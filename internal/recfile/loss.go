@@ -9,10 +9,6 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-// leaveOut is the repair of a place of the file that is not whole: what stands there
-// does not become a part of the mended recording.
-const leaveOut = "leave it out"
-
 // Loss is what fix leaves out.
 type Loss struct {
 	Bytes      int64
@@ -27,16 +23,32 @@ type TrackLoss struct {
 	Duration time.Duration
 }
 
+// leavesOut tells whether the mended recording lacks what a finding is about, and
+// whether that never was whole.
+func (r *Recording) leavesOut(f container.Finding) (out, incomplete bool) {
+	if f.Severity == container.Note || f.Repair == "" {
+		return false, false
+	}
+	switch f.Code {
+	case "F04", "M20": // the end: what was not written to its end, or is behind all that is whole
+		return f.Offset >= r.Index.End, true
+	case "F05", "M22", "M46": // damage: it was whole once
+		return true, false
+	}
+	return false, false
+}
+
 // Losses tells of each finding what fix leaves out because of it.
 func (r *Recording) Losses() []Loss {
 	losses := make([]Loss, len(r.Findings))
 	var holes []int // the findings that cost something, by offset
 	for i, f := range r.Findings {
-		if f.Repair != leaveOut {
+		out, incomplete := r.leavesOut(f)
+		if !out {
 			continue
 		}
-		losses[i] = Loss{Bytes: f.End - f.Offset, Incomplete: interrupted(f.Code)}
-		if !losses[i].Incomplete {
+		losses[i] = Loss{Bytes: f.End - f.Offset, Incomplete: incomplete}
+		if !incomplete {
 			holes = append(holes, i)
 		}
 	}
@@ -100,3 +112,6 @@ func (r *Recording) Loss() Loss {
 	}
 	return sum
 }
+
+// lossy: something is lost that was whole once.
+func (r *Recording) lossy() bool { return r.Loss().Bytes > 0 }

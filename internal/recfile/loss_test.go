@@ -15,14 +15,14 @@ import (
 )
 
 // holey is a recording of video at 30 frames a second and audio of 20 ms, of 100
-// bytes a sample, frame for frame, that lacks what lies in some holes.
+// bytes a sample, frame for frame, that lacks what findings leave out.
 func holey(holes ...container.Finding) *Recording {
 	video := &container.Track{Track: media.Track{Kind: media.Video}, Timescale: 90000}
 	audio := &container.Track{Track: media.Track{Kind: media.Audio}, Timescale: 1000}
 	at := int64(1000)
 	add := func(t *container.Track, dts int64) {
 		for _, h := range holes {
-			if h.Repair == leaveOut && at >= h.Offset && at < h.End {
+			if h.Repair == "leave it out" && at >= h.Offset && at < h.End {
 				at += 100
 				return
 			}
@@ -36,11 +36,11 @@ func holey(holes ...container.Finding) *Recording {
 			add(audio, 20*a)
 		}
 	}
-	return &Recording{Size: at, Ours: true, Findings: holes, Index: container.Index{Tracks: []*container.Track{video, audio}}}
+	return &Recording{Size: at, Ours: true, Findings: holes, Index: container.Index{Tracks: []*container.Track{video, audio}, End: max(video.Last.End(), audio.Last.End())}}
 }
 
 func hole(code string, from, to int64) container.Finding {
-	return container.Finding{Code: code, Severity: container.Error, Offset: from, End: to, Repair: leaveOut}
+	return container.Finding{Code: code, Severity: container.Error, Offset: from, End: to, Repair: "leave it out"}
 }
 
 // told writes a loss down: "300: video 33ms, audio 40ms".
@@ -77,11 +77,13 @@ func TestLosses(t *testing.T) {
 		{"bytes between samples", []container.Finding{hole("F05", 1300, 1300)}, []string{"0: "}, "0: "},
 		{"the first samples", []container.Finding{hole("M22", 1000, 1300)}, []string{"300: "}, "300: "},
 		{"up to the end", []container.Finding{hole("F05", end-500, end)}, []string{"500: "}, "500: "},
-		{"a torn end", []container.Finding{hole("M20", end-250, end)}, []string{"250: incomplete"}, "0: "},
-		{"damage and a torn end", []container.Finding{hole("F05", 1300, 1400), hole("F04", end-50, end)}, []string{"100: video 33ms", "50: incomplete"}, "100: video 33ms"},
+		{"a torn end", []container.Finding{hole("M20", end-200, end)}, []string{"200: incomplete"}, "0: "},
+		{"damage and a torn end", []container.Finding{hole("F05", 1300, 1400), hole("F04", end-100, end)}, []string{"100: video 33ms", "100: incomplete"}, "100: video 33ms"},
+		{"an end that is completed", []container.Finding{{Code: "F04", Severity: container.Error, Offset: end - 100, End: end, Repair: "complete its back pointer"}}, []string{"0: "}, "0: "},
 		{"what is no hole", []container.Finding{
 			{Code: "M04", Offset: 48, End: end, Repair: "append moov, patch 48 bytes"}, {Code: "M02", Offset: 0, End: 48, Repair: "write the head"}, {Code: "M14", Offset: end, End: end}, {Code: "F14", Offset: 13, End: 900, Repair: "write the head anew"},
-		}, []string{"0: ", "0: ", "0: ", "0: "}, "0: "},
+			{Code: "F05", Severity: container.Note, Offset: 1300, End: 1400, Repair: "none: it is set aside"}, {Code: "F05", Severity: container.Error, Offset: 1300, End: 1400},
+		}, []string{"0: ", "0: ", "0: ", "0: ", "0: ", "0: "}, "0: "},
 	} {
 		r := holey(tt.found...)
 		var got []string

@@ -192,38 +192,24 @@ func isBox(head []byte, at int) bool {
 	return len(head) >= at+4 && slices.Contains([]string{"ftyp", "moov", "mdat", "moof", "free", "skip", "styp", "wide"}, string(head[at:at+4]))
 }
 
-// interrupted: the finding is what a recorder leaves that was stopped, or what other
-// writers do not set. To finish such a file loses nothing: a last record that is not
-// whole never was.
-func interrupted(code string) bool {
-	switch code {
-	case "F04", "F12", "F14", "F16", "M04", "M05", "M20":
-		return true
-	}
-	return false
-}
-
 // judge derives the verdict from the findings.
-func (r *Recording) judge() {
+func (r *Recording) judge(unfinished bool) {
 	samples := 0
 	for _, t := range r.Index.Tracks {
 		samples += t.Samples
 	}
-	whole, finishable := true, true
+	worst := container.Note
 	for _, f := range r.Findings {
-		if f.Severity > container.Note {
-			whole = false
-			finishable = finishable && interrupted(f.Code)
-		}
+		worst = max(worst, f.Severity)
 	}
 	switch {
 	case samples == 0:
 		r.Verdict, r.plan, r.copy = Hopeless, nil, nil
-	case whole:
+	case worst == container.Note:
 		r.Verdict, r.plan, r.copy = Whole, nil, nil
 	case r.plan == nil && r.copy == nil:
 		r.Verdict = Hopeless
-	case finishable:
+	case unfinished:
 		r.Verdict = Unfinished
 	default:
 		r.Verdict = Damaged

@@ -15,9 +15,9 @@ import (
 )
 
 // recordAs records what is played in a format, and hands over the files.
-func recordAs(t *testing.T, format Format, syncEvery time.Duration, play func(f *feed, d *disk)) *disk {
+func recordAs(t *testing.T, format Format, syncEvery time.Duration, play func(f *feed, d *testDisk)) *testDisk {
 	t.Helper()
-	d := &disk{}
+	d := &testDisk{}
 	f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
 	c := d.config()
 	c.Format, c.SyncEvery = format, syncEvery
@@ -129,7 +129,7 @@ func TestBeginMP4(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				d := recordAs(t, tt.format, 0, func(f *feed, _ *disk) { tt.play(f) })
+				d := recordAs(t, tt.format, 0, func(f *feed, _ *testDisk) { tt.play(f) })
 				var kinds []string
 				for _, file := range d.files {
 					kind := "mp4"
@@ -161,7 +161,7 @@ func TestSyncEvery(t *testing.T) {
 	for _, every := range []time.Duration{0, time.Second, 3 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			begun := time.Now()
-			recordAs(t, MP4, every, func(f *feed, d *disk) {
+			recordAs(t, MP4, every, func(f *feed, d *testDisk) {
 				d.hook = func(_ int, op operation) (int, error) {
 					if op.name == "sync" {
 						time.Sleep(500 * ms) // a slow disk

@@ -97,11 +97,11 @@ func TestLossShown(t *testing.T) {
 		want string
 	}{
 		{recfile.Loss{}, ""},
-		{recfile.Loss{Bytes: 12345, Tracks: []recfile.TrackLoss{track(0, media.Video, 66*time.Millisecond)}}, ": loses 12.3 kB, 0.066 s of video"},
+		{recfile.Loss{Bytes: 12345, Tracks: []recfile.TrackLoss{track(0, media.Video, 66*time.Millisecond)}}, "; loses 12.3 kB, 0.066 s of video"},
 		{recfile.Loss{Bytes: 99, Tracks: []recfile.TrackLoss{track(1, media.Audio, 90*time.Second), track(2, media.Audio, time.Minute), track(3, media.Video, time.Second)}},
-			": loses 99 bytes, 1.000 s of video, 90.000 s of audio"},
-		{recfile.Loss{Bytes: 99}, ": loses 99 bytes"},
-		{recfile.Loss{Bytes: 99, Incomplete: true}, ": 99 bytes, incomplete"},
+			"; loses 99 bytes, 1.000 s of video, 90.000 s of audio"},
+		{recfile.Loss{Bytes: 99}, "; loses 99 bytes"},
+		{recfile.Loss{Bytes: 99, Incomplete: true}, "; 99 bytes, incomplete"},
 	} {
 		f := container.Finding{Code: "M22", Severity: container.Error, Offset: 1, End: 100, Text: "damaged", Repair: "leave it out"}
 		if got, want := finding(f, 1000, -1, tt.loss), "M22  error  1..100  damaged  -> leave it out"+tt.want; got != want {

@@ -177,9 +177,9 @@ func finding(f container.Finding, fileSize int64, at time.Duration, loss recfile
 	switch {
 	case loss.Bytes == 0:
 	case loss.Incomplete:
-		line += ": " + size(loss.Bytes) + ", incomplete"
+		line += "; " + size(loss.Bytes) + ", incomplete"
 	default:
-		line += ": loses " + amount(loss)
+		line += "; loses " + amount(loss)
 	}
 	return line
 }
