@@ -167,6 +167,9 @@ func (f killedFile) startsLike(t *testing.T, codec string) {
 			t.Errorf("%s, stream %s: FFmpeg reads %d packets, we have %d", f.path, kind, len(got), n)
 		}
 	}
+	if f.message != "" && !f.torn {
+		t.Errorf("%s is not torn, but FFmpeg says: %s", f.path, f.message)
+	}
 }
 
 func (s *killSum) add(f killedFile, lost int) {

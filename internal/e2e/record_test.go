@@ -108,6 +108,9 @@ func unbrokenRun(t *testing.T, source, viewer, stream string) int {
 // it without a word and agrees about the duration.
 func whole(t *testing.T, path string) *recfile.Recording {
 	t.Helper()
+	if code, out := tool(t, "inspect", path); code != 0 || !strings.Contains(out, "  WHOLE\n") {
+		t.Errorf("inspect: exit %d\n%s", code, out)
+	}
 	r, err := recfile.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +146,16 @@ func duration(t *testing.T, path string) float64 {
 	return d
 }
 
+// created is the wall clock that a file tells: mvhd's creation_time, or creationdate.
+func created(t *testing.T, path string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, probe(t, path, "-show_entries", "format_tags=creation_time,creationdate"))
+	if err != nil {
+		t.Errorf("%s: %v", path, err)
+	}
+	return at
+}
+
 // seeks fails unless FFmpeg finds the keyframe before a time, and decodes on.
 func seeks(t *testing.T, path string, to time.Duration, key time.Duration) {
 	t.Helper()
@@ -154,63 +167,97 @@ func seeks(t *testing.T, path string, to time.Duration, key time.Duration) {
 	}
 }
 
-// A stream is recorded while two viewers watch it, one from the start and one
-// who comes three seconds late.
+// Streams that are published at once are recorded while each has two viewers, one from
+// the start and one who comes three seconds late.
 func TestRecordWhileWatched(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ codec, format, ext string }{
-		{"h264", "auto", ".flv"}, {"h265", "auto", ".mp4"}, {"av1", "auto", ".flv"}, {"vp9", "auto", ".flv"},
-		{"h264", "mp4", ".mp4"}, {"h265", "flv", ".flv"},
+	for _, tt := range []struct{ format, streams string }{
+		{"auto", "h264.flv h265.mp4 av1.flv vp9.flv"},
+		{"mp4", "h264.mp4 h265.mp4"},
+		{"flv", "h264.flv h265.flv"},
 	} {
-		t.Run(tt.codec+tt.ext, func(t *testing.T) {
-			codec := tt.codec
-			if tt.codec+tt.ext == "h264.flv" {
+		t.Run(tt.format, func(t *testing.T) {
+			if tt.format == "flv" {
 				t.Parallel() // the one that runs with the race detector too
 			} else {
 				realTime(t)
 			}
-			source := peers.Source(t, codec)
 			s := serve(t, "--record-format", tt.format)
-			early, earlyFile := s.watch("live/main")
-			publisher := s.publish(source, "live/main")
-			path := s.await("recording", "live/main")["path"].(string)
-			if filepath.Ext(path) != tt.ext {
-				t.Errorf("recorded as %s, want %s", filepath.Ext(path), tt.ext)
+			var all []*watched
+			for _, stream := range strings.Fields(tt.streams) {
+				all = append(all, s.begin(strings.TrimSuffix(stream, filepath.Ext(stream)), filepath.Ext(stream)))
 			}
-			awaitRecorded(t, path, 3*time.Second)
-			late, lateFile := s.watch("live/main")
-			finish(t, "publisher", publisher)
-			s.await("recorded", "live/main")
-			finish(t, "viewer", early)
-			finish(t, "late viewer", late)
-
-			sameStreams(t, source, path, "v", "a")
-			sameOffset(t, source, path)
-			whole(t, path)
-			seeks(t, path, 7*time.Second, 6*time.Second)
-			if tt.ext == ".mp4" {
-				plainMP4(t, path)
+			for _, w := range all {
+				w.path = s.await("recording", w.name)["path"].(string)
+				w.recording = time.Now()
+				awaitRecorded(t, w.path, 3*time.Second)
+				w.late, w.lateFile = s.watch(w.name)
 			}
-			start, end := extent(t, source)
-			want := end // FFmpeg takes an FLV file's from onMetaData, which counts from 0
-			if tt.ext == ".mp4" {
-				want -= start
-			}
-			if d := duration(t, path); math.Abs(d-want.Seconds()) > frame.Seconds() {
-				t.Errorf("ffprobe sees a duration of %.3f s, want %v", d, want)
-			}
-			for _, stream := range []string{"v", "a"} {
-				if at := unbrokenRun(t, source, earlyFile, stream); at != 0 {
-					t.Errorf("the first viewer begins at packet %d of stream %s", at, stream)
-				}
-				if at := unbrokenRun(t, source, lateFile, stream); at == 0 {
-					t.Errorf("the late viewer begins at the first packet of stream %s", stream)
-				}
+			for _, w := range all {
+				finish(t, "publisher", w.publisher)
+				s.await("recorded", w.name)
+				finish(t, "viewer", w.early)
+				finish(t, "late viewer", w.late)
 			}
 			if err := s.interrupt(); err != nil {
 				t.Errorf("serve: %v", err)
 			}
+			for _, w := range all {
+				t.Run(w.codec, func(t *testing.T) {
+					t.Parallel()
+					w.check(t)
+				})
+			}
 		})
+	}
+}
+
+// watched is a stream that is recorded while it is watched.
+type watched struct {
+	codec, ext, name, source, path string
+	publisher, early, late         *peers.Process
+	earlyFile, lateFile            string
+	begun, recording               time.Time // the publisher was started, the file is there
+}
+
+func (s *server) begin(codec, ext string) *watched {
+	w := &watched{codec: codec, ext: ext, name: "live/" + codec, source: peers.Source(s.t, codec)}
+	w.early, w.earlyFile = s.watch(w.name)
+	w.begun = time.Now()
+	w.publisher = s.publish(w.source, w.name)
+	return w
+}
+
+// check fails unless the recording is what was published, and so is what the viewers saw.
+func (w *watched) check(t *testing.T) {
+	if filepath.Ext(w.path) != w.ext {
+		t.Errorf("recorded as %s, want %s", filepath.Ext(w.path), w.ext)
+	}
+	sameStreams(t, w.source, w.path, "v", "a")
+	sameOffset(t, w.source, w.path)
+	whole(t, w.path)
+	seeks(t, w.path, 7*time.Second, 6*time.Second)
+	if w.ext == ".mp4" {
+		plainMP4(t, w.path)
+	}
+	if at := created(t, w.path); at.Before(w.begun.Truncate(time.Second)) || at.After(w.recording) {
+		t.Errorf("created at %v; the publisher was started at %v, and there was a file at %v", at, w.begun, w.recording)
+	}
+	start, end := extent(t, w.source)
+	want := end // FFmpeg takes an FLV file's from onMetaData, which counts from 0
+	if w.ext == ".mp4" {
+		want -= start
+	}
+	if d := duration(t, w.path); math.Abs(d-want.Seconds()) > frame.Seconds() {
+		t.Errorf("ffprobe sees a duration of %.3f s, want %v", d, want)
+	}
+	for _, stream := range []string{"v", "a"} {
+		if at := unbrokenRun(t, w.source, w.earlyFile, stream); at != 0 {
+			t.Errorf("the first viewer begins at packet %d of stream %s", at, stream)
+		}
+		if at := unbrokenRun(t, w.source, w.lateFile, stream); at == 0 {
+			t.Errorf("the late viewer begins at the first packet of stream %s", stream)
+		}
 	}
 }
 
