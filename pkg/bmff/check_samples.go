@@ -107,7 +107,7 @@ func (c *checker) empty(name string, t *container.Track) {
 func (c *checker) firstKey(name string, t *container.Track) {
 	switch {
 	case t.Keys == 0:
-		c.find("M19", c.odd, t.First.Offset, t.Last.End(), "%s: no sync sample in %d", name, t.Samples)
+		c.find("M19", c.odd, t.First.Offset, max(t.First.End(), t.Last.End()), "%s: no sync sample in %d", name, t.Samples)
 	case !t.First.Key:
 		c.find("M19", c.odd, t.First.Offset, t.First.End(), "%s: the first sample is no sync sample", name)
 	}
