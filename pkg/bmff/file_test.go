@@ -110,11 +110,13 @@ func bframe(i int) (dts, cts time.Duration) {
 	return frameTime(i), frameTime(shown) - frameTime(i)
 }
 
+const smallFrame = 300 // bytes, at most
+
 // record writes a stream of frames at 30 a second, or 48 audio frames a second
 // where there is no video.
 func record(t testing.TB, tracks []media.Track, frames int, seed int64) *recording {
 	t.Helper()
-	return recordSized(t, tracks, frames, 300, seed)
+	return recordSized(t, tracks, frames, smallFrame, seed)
 }
 
 // recordSized is record with video of so many bytes a frame at most.
@@ -136,7 +138,7 @@ func recordSized(t testing.TB, tracks []media.Track, frames, size int, seed int6
 			r.ends, r.synced = append(r.ends, n), append(r.synced, synced)
 		}
 	}
-	feed(t, w, tracks, frames, random, func(i int) {
+	feed(t, w, tracks, frames, size, random, func(i int) {
 		if random.Intn(3) > 0 {
 			flush()
 		}
@@ -155,9 +157,9 @@ func recordSized(t testing.TB, tracks []media.Track, frames, size int, seed int6
 	return r
 }
 
-// feed writes a stream, and calls a function after each frame with the audio until
-// then.
-func feed(t testing.TB, w *Writer, tracks []media.Track, frames int, random *rand.Rand, after func(i int)) {
+// feed writes a stream, with video of so many bytes a frame at most, and calls a
+// function after each frame with the audio until then.
+func feed(t testing.TB, w *Writer, tracks []media.Track, frames, size int, random *rand.Rand, after func(i int)) {
 	t.Helper()
 	audio := make([]time.Duration, len(tracks))
 	for i := range frames {

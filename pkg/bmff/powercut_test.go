@@ -22,7 +22,7 @@ func onDisk(t *testing.T, tracks []media.Track, frames, syncEvery int, seed int6
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed(t, w, tracks, frames, rand.New(rand.NewSource(seed)), func(i int) {
+	feed(t, w, tracks, frames, smallFrame, rand.New(rand.NewSource(seed)), func(i int) {
 		if err := w.Flush(); err != nil {
 			t.Fatal(err)
 		}
