@@ -84,6 +84,9 @@ func (s *scanner) checksum(sum uint32, from, to int64) (uint32, bool) {
 // keeps what only looks like one, in the media of a publisher, from being taken.
 // Those of other makers have neither: there the boxes prove it.
 func (s *scanner) resync(from int64) (int64, bool) {
+	if !s.header.ours && isOpenHead(s.window.at(0, headSize)) {
+		return 0, false // it is ours, and the id is lost
+	}
 	const step = 1 << 20
 	buf := make([]byte, min(step, s.window.size-from))
 	for at := from; at < s.window.size && s.budget >= 0; at += step - boxHeader {
