@@ -18,11 +18,25 @@ func Check(x *Index, r io.ReaderAt) ([]container.Finding, error) {
 	if x.Ours {
 		c.odd = container.Note
 	}
+	var rules []*sampleRules
+	for i := range x.Tracks {
+		rules = append(rules, newSampleRules(c, i))
+	}
+	apart, end := true, int64(0) // each sample lies behind the one before it
+	for i, r := range container.InFileOrder(x.Tracks) {
+		rules[i].row(r)
+		if r.Size > 0 {
+			apart = apart && r.Offset >= end
+			end = r.End()
+		}
+	}
 	for i, t := range x.Tracks {
-		c.track(i, t)
+		c.track(i, t, rules[i])
 	}
 	c.movieDuration()
-	c.overlaps()
+	if !apart {
+		c.overlaps()
+	}
 	return c.findings, c.err
 }
 
@@ -38,21 +52,13 @@ func (c *checker) find(code string, severity container.Severity, offset, end int
 	c.findings = append(c.findings, container.Finding{Code: code, Severity: severity, Offset: offset, End: end, Text: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) track(i int, t *container.Track) {
+func (c *checker) track(i int, t *container.Track, rules *sampleRules) {
 	name := fmt.Sprintf("track %d (%s %s)", i+1, t.Codec, t.Kind)
 	c.config(name, t)
 	c.tables(name, i)
 	c.mediaDuration(name, i, t)
-	if t.Samples == 0 {
-		return
-	}
-	c.deltas(name, t)
-	c.compositions(name, i, t)
-	c.presentation(name, t)
-	c.empty(name, t)
-	if t.Kind == media.Video {
-		c.firstKey(name, t)
-		c.keys(name, t)
+	if t.Samples > 0 {
+		rules.report(name)
 	}
 }
 

@@ -22,10 +22,9 @@ func (c *checker) mediaDuration(name string, i int, t *container.Track) {
 	if x.State != Closed || x.said.timescale == 0 {
 		return
 	}
-	decoded, shown := time.Duration(0), time.Duration(0)
-	if step := x.lastStep(i); t.Samples > 0 {
+	decoded, step := time.Duration(0), x.lastStep(i)
+	if t.Samples > 0 {
 		decoded = t.Time(t.Last.DTS - t.First.DTS + step)
-		shown = t.Time(count(t, step).presented - t.First.DTS - int64(t.First.CTS))
 	}
 	if said := t.Time(clamp(d.said.mediaDuration)); differ(said, decoded) {
 		c.find("M14", container.Warning, x.End, x.End, "%s: mdhd tells %s, the samples last %s", name, said, decoded)
@@ -35,9 +34,18 @@ func (c *checker) mediaDuration(name string, i int, t *container.Track) {
 	switch {
 	case d.said.edits.count > 0 && differ(said, edited):
 		c.find("M14", container.Warning, x.End, x.End, "%s: tkhd tells %s, the edit list %s", name, said, edited)
-	case d.said.edits.count == 0 && differ(said, decoded) && differ(said, shown):
+	case d.said.edits.count == 0 && differ(said, decoded) && differ(said, presentedFor(t, step)):
 		c.find("M14", container.Warning, x.End, x.End, "%s: tkhd tells %s, the samples last %s", name, said, decoded)
 	}
+}
+
+// presentedFor is from the presentation of the first sample to the end of the one that
+// is shown last.
+func presentedFor(t *container.Track, step int64) time.Duration {
+	if t.Samples == 0 {
+		return 0
+	}
+	return t.Time(count(t, step).presented - t.First.DTS - int64(t.First.CTS))
 }
 
 // clamp keeps a duration within what can be counted with.

@@ -2,12 +2,25 @@ package bmff
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/codec"
 	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/media"
 )
+
+// sampleRules is what each sample of a track is looked at for, all in one pass.
+type sampleRules struct {
+	check        *checker
+	track        *container.Track
+	steps        stepRule
+	compositions compositionRule
+	presentation presentationRule
+	empty        place // samples of no bytes (M43)
+	keys         keyRule
+}
 
 // place is the first of several samples with the same fault.
 type place struct {
@@ -15,37 +28,79 @@ type place struct {
 	count int
 }
 
-func (p *place) add(r container.Row) {
+func (p *place) add(r *container.Row) {
 	if p.count++; p.count == 1 {
-		p.row = r
+		p.row = *r
 	}
 }
 
-// samples reports a fault of some samples, at the first one.
-func (c *checker) samples(code string, severity container.Severity, name string, t *container.Track, p place, what string) {
-	if p.count > 0 {
-		c.find(code, severity, p.row.Offset, p.row.End(), "%s: %d of %d samples %s, the first one at %s",
-			name, p.count, t.Samples, what, t.Time(p.row.DTS).Truncate(time.Millisecond))
+func newSampleRules(c *checker, i int) *sampleRules {
+	t := c.index.Tracks[i]
+	return &sampleRules{check: c, track: t,
+		compositions: newCompositionRule(t, c.index.details[i].said.unsigned),
+		presentation: presentationRule{latest: math.MinInt64},
+		keys:         newKeyRule(t)}
+}
+
+func (s *sampleRules) row(r *container.Row) {
+	s.steps.row(r)
+	s.compositions.row(r)
+	s.presentation.row(r)
+	if r.Size == 0 {
+		s.empty.add(r)
 	}
+	if s.track.Kind == media.Video {
+		s.keys.row(r, s.check)
+	}
+}
+
+// report tells what was found in a track that has samples.
+func (s *sampleRules) report(name string) {
+	c, t := s.check, s.track
+	found := func(code string, severity container.Severity, p place, what string) {
+		if p.count > 0 {
+			c.find(code, severity, p.row.Offset, p.row.End(), "%s: %d of %d samples %s, the first one at %s",
+				name, p.count, t.Samples, what, t.Time(p.row.DTS).Truncate(time.Millisecond))
+		}
+	}
+	found("M13", c.odd, s.steps.zero, "are not later than the one before")
+	found("M13", container.Warning, s.steps.huge, "follow on a duration that cannot be")
+	found("M16", container.Warning, s.compositions.negative, "have a negative composition offset in a table that has none")
+	found("M16", container.Warning, s.compositions.absurd, "have an absurd composition offset")
+	found("M16", container.Note, s.compositions.odd, "are shown more than 10 s from their decoding")
+	found("M17", container.Note, s.presentation.same, "are shown at the time of another one")
+	found("M43", c.odd, s.empty, "are empty")
+	if t.Kind == media.Video {
+		c.firstKey(name, t)
+		found("M19", c.odd, s.keys.wrong, "are marked as sync samples and are none")
+		found("M19", container.Note, s.keys.missed, "are sync samples and not marked")
+	}
+}
+
+// stepRule finds samples that last nothing, or forever (M13).
+type stepRule struct {
+	zero, huge place
+	before     int64
+	begun      bool
 }
 
 // giant is the step of a 32-bit number that was meant to be negative.
 const giant = 1 << 31
 
-// deltas finds samples that last nothing, or forever (M13).
-func (c *checker) deltas(name string, t *container.Track) {
-	var zero, huge place
-	before, begun := container.Row{}, false
-	for r := range t.Rows() {
-		if step := r.DTS - before.DTS; begun && step <= 0 {
-			zero.add(r)
-		} else if begun && step >= giant {
-			huge.add(r)
-		}
-		before, begun = r, true
+func (s *stepRule) row(r *container.Row) {
+	if step := r.DTS - s.before; s.begun && step <= 0 {
+		s.zero.add(r)
+	} else if s.begun && step >= giant {
+		s.huge.add(r)
 	}
-	c.samples("M13", c.odd, name, t, zero, "are not later than the one before")
-	c.samples("M13", container.Warning, name, t, huge, "follow on a duration that cannot be")
+	s.before, s.begun = r.DTS, true
+}
+
+// compositionRule finds absurd composition offsets (M16).
+type compositionRule struct {
+	negative, absurd, odd place
+	unsigned              bool // the table is of version 0
+	maxUsual, maxOdd      int64
 }
 
 // Composition offsets beyond oddOffset are unlikely, those beyond absurdOffset more
@@ -55,52 +110,41 @@ const (
 	absurdOffset = 1 << 24 * time.Millisecond
 )
 
-// compositions finds absurd composition offsets (M16).
-func (c *checker) compositions(name string, i int, t *container.Track) {
-	var odd, absurd, negative place
-	for r := range t.Rows() {
-		switch offset := max(r.CTS, -r.CTS); {
-		case r.CTS < 0 && c.index.details[i].said.unsigned:
-			negative.add(r)
-		case t.Time(int64(offset)) > absurdOffset || offset < 0:
-			absurd.add(r)
-		case t.Time(int64(offset)) > oddOffset:
-			odd.add(r)
-		}
+func newCompositionRule(t *container.Track, unsigned bool) compositionRule {
+	scale := int64(t.Timescale)
+	return compositionRule{unsigned: unsigned, maxUsual: toTicks(oddOffset, scale), maxOdd: toTicks(absurdOffset, scale)}
+}
+
+func (c *compositionRule) row(r *container.Row) {
+	switch offset := max(int64(r.CTS), -int64(r.CTS)); {
+	case r.CTS < 0 && c.unsigned:
+		c.negative.add(r)
+	case offset > c.maxOdd || r.CTS == math.MinInt32:
+		c.absurd.add(r)
+	case offset > c.maxUsual:
+		c.odd.add(r)
 	}
-	c.samples("M16", container.Warning, name, t, negative, "have a negative composition offset in a table that has none")
-	c.samples("M16", container.Warning, name, t, absurd, "have an absurd composition offset")
-	c.samples("M16", container.Note, name, t, odd, "are shown more than 10 s from their decoding")
+}
+
+// presentationRule finds samples that are shown at the same time as another (M17).
+type presentationRule struct {
+	same   place
+	latest int64 // of all times
+	recent [reorder]int64
+	seen   int
 }
 
 // reorder is how many samples a picture is held back at most, by any codec.
 const reorder = 32
 
-// presentation finds samples that are shown at the same time as another (M17).
-func (c *checker) presentation(name string, t *container.Track) {
-	var p place
-	var recent [reorder]int64
-	n := 0
-	for r := range t.Rows() {
-		at := r.DTS + int64(r.CTS)
-		if slices.Contains(recent[:min(n, reorder)], at) {
-			p.add(r)
-		}
-		recent[n%reorder] = at
-		n++
+func (p *presentationRule) row(r *container.Row) {
+	at := r.DTS + int64(r.CTS)
+	if at <= p.latest && slices.Contains(p.recent[:min(p.seen, reorder)], at) {
+		p.same.add(r)
 	}
-	c.samples("M17", container.Note, name, t, p, "are shown at the time of another one")
-}
-
-// empty finds samples of no bytes (M43).
-func (c *checker) empty(name string, t *container.Track) {
-	var p place
-	for r := range t.Rows() {
-		if r.Size == 0 {
-			p.add(r)
-		}
-	}
-	c.samples("M43", c.odd, name, t, p, "are empty")
+	p.latest = max(p.latest, at)
+	p.recent[p.seen%reorder] = at
+	p.seen++
 }
 
 // firstKey finds a track that no decoder can start at (M19).
@@ -113,48 +157,62 @@ func (c *checker) firstKey(name string, t *container.Track) {
 	}
 }
 
+// keyRule compares the sync flags of some samples with their bitstream (M19).
+type keyRule struct {
+	wrong, missed place
+	codec         media.Codec
+	naluLength    int
+	sync, others  probes
+	buf           []byte
+}
+
+// probes chooses samples that are evenly spread.
+type probes struct{ every, wait int }
+
 const (
 	keyProbes   = 32      // sync samples that are read, and as many others
 	maxKeyProbe = 2 << 20 // a longer sample is not read
 )
 
-// keys compares the sync flags of some samples with their bitstream (M19).
-func (c *checker) keys(name string, t *container.Track) {
+func newKeyRule(t *container.Track) keyRule {
 	v, _ := codec.ParseVideo(t.Codec, t.Config)
-	var falseKey, missed place
-	every := [2]int{max(1, (t.Samples-t.Keys)/keyProbes), max(1, t.Keys/keyProbes)}
-	seen := [2]int{}
-	var buf []byte
-	for r := range t.Rows() {
-		kind := 0
-		if r.Key {
-			kind = 1
-		}
-		seen[kind]++
-		if (seen[kind]-1)%every[kind] != 0 || r.Size == 0 || r.Size > maxKeyProbe {
-			continue
-		}
-		if buf = slices.Grow(buf[:0], int(r.Size))[:r.Size]; !c.read(buf, r.Offset) {
-			return
-		}
-		switch key := codec.IsKey(t.Codec, buf, v.NALULength, r.Key); {
-		case r.Key && !key:
-			falseKey.add(r)
-		case !r.Key && key:
-			missed.add(r)
-		}
+	return keyRule{codec: t.Codec, naluLength: v.NALULength,
+		sync: probes{every: max(1, t.Keys/keyProbes)}, others: probes{every: max(1, (t.Samples-t.Keys)/keyProbes)}}
+}
+
+func (p *probes) next() bool {
+	if p.wait > 0 {
+		p.wait--
+		return false
 	}
-	c.samples("M19", c.odd, name, t, falseKey, "are marked as sync samples and are none")
-	c.samples("M19", container.Note, name, t, missed, "are sync samples and not marked")
+	p.wait = p.every - 1
+	return true
+}
+
+func (k *keyRule) row(r *container.Row, c *checker) {
+	p := &k.others
+	if r.Key {
+		p = &k.sync
+	}
+	if !p.next() || r.Size == 0 || r.Size > maxKeyProbe || c.err != nil {
+		return
+	}
+	k.buf = slices.Grow(k.buf[:0], int(r.Size))[:r.Size]
+	if !c.read(k.buf, r.Offset) {
+		return
+	}
+	switch key := codec.IsKey(k.codec, k.buf, k.naluLength, r.Key); {
+	case r.Key && !key:
+		k.wrong.add(r)
+	case !r.Key && key:
+		k.missed.add(r)
+	}
 }
 
 func (c *checker) read(b []byte, offset int64) bool {
 	n, err := c.r.ReadAt(b, offset)
-	if n == len(b) {
-		return true
-	}
-	if c.err == nil {
+	if n < len(b) {
 		c.err = fmt.Errorf("mp4: read %d bytes at %d: %w", len(b), offset, err)
 	}
-	return false
+	return n == len(b)
 }
