@@ -3,7 +3,6 @@ package bmff
 import (
 	"encoding/binary"
 	"io"
-	"iter"
 	"math"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -22,117 +21,103 @@ type tableCounts struct {
 	step             int64 // duration of the last sample
 }
 
-// chunk is samples of a track that lie one behind the other.
-type chunk struct {
-	offset  int64
-	samples uint32
-}
-
 // count measures a track in one pass.
 func count(t *container.Track, step int64) tableCounts {
 	c := tableCounts{samples: t.Samples, keys: t.Keys, step: step}
 	c.shift = max(0, -int64(t.First.CTS)) // no edit can begin before the media does
-	for range durations(t, step) {
-		c.timeRuns++
-	}
-	for v := range compositions(t, c.shift) {
+	times := durations{runs: runs{emit: func(uint32, int64) { c.timeRuns++ }}}
+	offsets := runs{emit: func(_ uint32, offset int64) {
 		c.compositionRuns++
-		c.composed = c.composed || v.value != 0
-	}
-	last := uint32(0)
-	for ch := range chunks(t) {
+		c.composed = c.composed || offset != 0
+	}}
+	perChunk := runs{emit: func(uint32, int64) { c.chunkRun++ }}
+	places := chunks{emit: func(offset int64, samples uint32) {
 		c.chunks++
-		if ch.samples != last {
-			c.chunkRun++
-			last = ch.samples
-		}
-		c.large = c.large || ch.offset > math.MaxUint32
-	}
-	presented := func(r container.Row, duration int64) {
-		c.presented = max(c.presented, r.DTS+int64(r.CTS)+duration)
-	}
-	before := t.First
+		perChunk.add(int64(samples))
+		c.large = c.large || offset > math.MaxUint32
+	}}
+	cts := int64(t.First.CTS) // of the sample before, which lasts up to the DTS of this one
 	for r := range t.Rows() {
-		presented(before, r.DTS-before.DTS)
-		before = r
+		c.presented = max(c.presented, r.DTS+cts)
+		cts = int64(r.CTS)
+		times.add(r.DTS)
+		offsets.add(cts + c.shift)
+		places.add(r.Offset, r.Size)
 	}
-	presented(before, step)
+	c.presented = max(c.presented, t.Last.DTS+cts+step)
+	times.end(step)
+	offsets.end()
+	places.end()
+	perChunk.end()
 	return c
 }
 
-// runLength is equal values in a row.
-type runLength struct {
+// runs groups equal values in a row.
+type runs struct {
+	emit  func(count uint32, value int64)
 	count uint32
 	value int64
 }
 
-// runs groups equal values.
-func runs(values iter.Seq[int64]) iter.Seq[runLength] {
-	return func(yield func(runLength) bool) {
-		var r runLength
-		for v := range values {
-			if r.count > 0 && v != r.value {
-				if !yield(r) {
-					return
-				}
-				r.count = 0
-			}
-			r.value = v
-			r.count++
-		}
-		if r.count > 0 {
-			yield(r)
-		}
+func (r *runs) add(value int64) {
+	if value != r.value {
+		r.end()
+		r.value = value
 	}
+	r.count++
 }
 
-func durations(t *container.Track, step int64) iter.Seq[runLength] {
-	return runs(func(yield func(int64) bool) {
-		first := true
-		var before int64
-		for r := range t.Rows() {
-			if !first && !yield(min(max(0, r.DTS-before), math.MaxInt32)) {
-				return
-			}
-			first, before = false, r.DTS
-		}
-		if !first {
-			yield(step)
-		}
-	})
-}
-
-func compositions(t *container.Track, shift int64) iter.Seq[runLength] {
-	return runs(func(yield func(int64) bool) {
-		for r := range t.Rows() {
-			if !yield(int64(r.CTS) + shift) {
-				return
-			}
-		}
-	})
-}
-
-func chunks(t *container.Track) iter.Seq[chunk] {
-	return func(yield func(chunk) bool) {
-		var c chunk
-		var end int64
-		for r := range t.Rows() {
-			if c.samples > 0 && r.Offset != end {
-				if !yield(c) {
-					return
-				}
-				c.samples = 0
-			}
-			if c.samples == 0 {
-				c.offset = r.Offset
-			}
-			c.samples++
-			end = r.End()
-		}
-		if c.samples > 0 {
-			yield(c)
-		}
+func (r *runs) end() {
+	if r.count > 0 {
+		r.emit(r.count, r.value)
 	}
+	r.count = 0
+}
+
+// durations groups the durations of samples: each is told by the next one.
+type durations struct {
+	runs   runs
+	before int64 // DTS
+	begun  bool
+}
+
+func (d *durations) add(dts int64) {
+	if d.begun {
+		d.runs.add(min(max(0, dts-d.before), math.MaxInt32))
+	}
+	d.before, d.begun = dts, true
+}
+
+// end takes the duration of the last sample.
+func (d *durations) end(step int64) {
+	if d.begun {
+		d.runs.add(step)
+	}
+	d.runs.end()
+}
+
+// chunks groups samples of a track that lie one behind the other.
+type chunks struct {
+	emit    func(offset int64, samples uint32)
+	samples uint32
+	offset  int64
+	behind  int64 // the last sample
+}
+
+func (c *chunks) add(offset int64, size uint32) {
+	if offset != c.behind || c.samples == 0 {
+		c.end()
+		c.offset = offset
+	}
+	c.samples++
+	c.behind = offset + int64(size)
+}
+
+func (c *chunks) end() {
+	if c.samples > 0 {
+		c.emit(c.offset, c.samples)
+	}
+	c.samples = 0
 }
 
 // size is the length of the tables in bytes.
@@ -186,20 +171,28 @@ func (w *tableWriter) table(kind string, version byte, entrySize, entries int) {
 	w.uint32(uint32(entries))
 }
 
-// write writes the tables of a track (BMFF 8.6.1, 8.7).
+// run writes an entry of stts or ctts.
+func (w *tableWriter) run(count uint32, value int64) {
+	w.uint32(count)
+	w.uint32(uint32(value))
+}
+
+// write writes the tables of a track (BMFF 8.6.1, 8.7), in a pass each.
 func (c *tableCounts) write(out io.Writer, t *container.Track) error {
 	w := &tableWriter{w: out, buf: make([]byte, 0, tableBuffer)}
 	w.table("stts", 0, 8, c.timeRuns)
-	for r := range durations(t, c.step) {
-		w.uint32(r.count)
-		w.uint32(uint32(r.value))
+	times := durations{runs: runs{emit: w.run}}
+	for r := range t.Rows() {
+		times.add(r.DTS)
 	}
+	times.end(c.step)
 	if c.composed {
 		w.table("ctts", 1, 8, c.compositionRuns) // version 1: offsets may be negative
-		for r := range compositions(t, c.shift) {
-			w.uint32(r.count)
-			w.uint32(uint32(r.value))
+		offsets := runs{emit: w.run}
+		for r := range t.Rows() {
+			offsets.add(int64(r.CTS) + c.shift)
 		}
+		offsets.end()
 	}
 	if c.keys < c.samples {
 		w.table("stss", 0, 4, c.keys)
@@ -218,15 +211,15 @@ func (c *tableCounts) write(out io.Writer, t *container.Track) error {
 // writePlaces writes where the samples are: stsc, stsz and stco or co64.
 func (c *tableCounts) writePlaces(w *tableWriter, t *container.Track) {
 	w.table("stsc", 0, 12, c.chunkRun)
-	number, last := uint32(0), uint32(0)
-	for ch := range chunks(t) {
-		if number++; ch.samples != last {
-			w.uint32(number)
-			w.uint32(ch.samples)
-			w.uint32(1) // sample description
-			last = ch.samples
-		}
-	}
+	number := uint32(1) // of the chunk
+	perChunk := runs{emit: func(count uint32, samples int64) {
+		w.uint32(number)
+		w.uint32(uint32(samples))
+		w.uint32(1) // sample description
+		number += count
+	}}
+	eachChunk(t, func(_ int64, samples uint32) { perChunk.add(int64(samples)) })
+	perChunk.end()
 	w.uint32(uint32(fullHeader + 8 + 4*c.samples))
 	w.uint32(binary.BigEndian.Uint32([]byte("stsz")))
 	w.uint32(0) // version and flags
@@ -237,14 +230,20 @@ func (c *tableCounts) writePlaces(w *tableWriter, t *container.Track) {
 	}
 	if !c.large {
 		w.table("stco", 0, 4, c.chunks)
-		for ch := range chunks(t) {
-			w.uint32(uint32(ch.offset))
-		}
+		eachChunk(t, func(offset int64, _ uint32) { w.uint32(uint32(offset)) })
 		return
 	}
 	w.table("co64", 0, 8, c.chunks)
-	for ch := range chunks(t) {
-		w.uint32(uint32(ch.offset >> 32))
-		w.uint32(uint32(ch.offset))
+	eachChunk(t, func(offset int64, _ uint32) {
+		w.uint32(uint32(offset >> 32))
+		w.uint32(uint32(offset))
+	})
+}
+
+func eachChunk(t *container.Track, emit func(offset int64, samples uint32)) {
+	c := chunks{emit: emit}
+	for r := range t.Rows() {
+		c.add(r.Offset, r.Size)
 	}
+	c.end()
 }
