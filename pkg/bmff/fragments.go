@@ -128,8 +128,8 @@ func knownBox(kind string) bool {
 // add queues a fragment until it is proven: a later one says that it was synced,
 // or its CRC does. Those of other makers have no proof.
 func (s *scanner) add(f *fragment) {
-	for _, run := range f.runs {
-		s.next[run.track] = run.next
+	for i := range f.runs {
+		s.next[f.runs[i].track] = f.runs[i].next
 	}
 	s.room -= int64(f.rows)
 	if !s.header.ours {
@@ -148,10 +148,12 @@ func (s *scanner) add(f *fragment) {
 
 // take enters a fragment's samples into the index.
 func (s *scanner) take(f *fragment) {
-	for _, run := range f.runs {
+	for i := range f.runs {
+		run := &f.runs[i]
+		t, start := s.index.Tracks[run.track], s.start[run.track]
 		for _, row := range run.rows {
-			row.DTS += s.start[run.track]
-			s.index.Tracks[run.track].Add(row)
+			row.DTS += start
+			t.Add(row)
 		}
 	}
 	s.index.Fragments++

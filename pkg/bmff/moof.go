@@ -3,6 +3,7 @@ package bmff
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -10,17 +11,16 @@ import (
 
 // fragment is a moof that was read. It is used again for another one.
 type fragment struct {
-	offset   int64 // of the moof
-	moof     int64 // its size
-	data     int64 // offset of the mdat's payload
-	end      int64 // of the mdat
-	sequence uint32
-	rows     int // samples in all
-	runs     []fragmentRun
-	mark     mark
-	marked   bool
-	crc      uint32
-	crcAt    int64 // offset of the CRC
+	offset int64 // of the moof
+	moof   int64 // its size
+	data   int64 // offset of the mdat's payload
+	end    int64 // of the mdat
+	rows   int   // samples in all
+	runs   []fragmentRun
+	mark   mark // but for the wall clock
+	marked bool
+	crc    uint32
+	crcAt  int64 // offset of the CRC
 }
 
 // fragmentRun is the samples of one trun.
@@ -30,15 +30,15 @@ type fragmentRun struct {
 	next  int64 // DTS of what follows
 }
 
-// addRun returns a run that has the memory of an earlier one.
-func (f *fragment) addRun(track int) *fragmentRun {
+// addRun returns a run of so many rows, in the memory of an earlier one.
+func (f *fragment) addRun(track, rows int) *fragmentRun {
 	if n := len(f.runs); n < cap(f.runs) {
 		f.runs = f.runs[:n+1]
 	} else {
 		f.runs = append(f.runs, fragmentRun{})
 	}
 	r := &f.runs[len(f.runs)-1]
-	r.track, r.rows = track, r.rows[:0]
+	r.track, r.rows = track, slices.Grow(r.rows[:0], rows)[:rows]
 	return r
 }
 
@@ -51,28 +51,24 @@ func (f *fragment) reset(offset int64) { *f = fragment{offset: offset, runs: f.r
 func (h *header) parseMoof(f *fragment, b []byte, offset, samples int64, next []int64) (reason string) {
 	f.reset(offset)
 	f.moof = int64(len(b))
-	samples = min(samples, maxRows)
-	at := boxHeader
+	t := trafReader{header: h, fragment: f, room: min(samples, maxRows), next: next}
 	base := offset
-	for c := range children(b[boxHeader:]) {
-		switch c.kind {
-		case "mfhd":
-			r := reader{b: c.body}
-			r.full()
-			f.sequence = r.uint32()
+	for rest := b[boxHeader:]; len(rest) > 0; {
+		at := offset + int64(len(b)-len(rest))
+		kind, body, behind := split(rest)
+		switch kind {
+		case "":
+			return "a box in the moof is malformed"
 		case "traf":
-			t := trafReader{header: h, fragment: f, room: samples, next: next, base: base, offset: base}
-			if reason := t.read(c.body); reason != "" {
+			t.trafState = trafState{base: base, offset: base}
+			if reason := t.read(body); reason != "" {
 				return reason
 			}
 			base = t.offset // of the next traf, if nothing else is said (BMFF 8.8.7.1)
 		case "uuid":
-			f.parseMark(c.body, offset+int64(at))
+			f.parseMark(body, at)
 		}
-		at += len(c.all)
-	}
-	if at != len(b) {
-		return "a box in the moof is malformed"
+		rest = behind
 	}
 	return ""
 }
@@ -86,7 +82,6 @@ func (f *fragment) parseMark(b []byte, at int64) {
 	f.marked = true
 	f.mark.inBand = binary.BigEndian.Uint16(m[markInBand:])
 	copy(f.mark.fileID[:], m[markFileID:])
-	f.mark.wall = parseWall(m[markWall:])
 	f.mark.synced = int64(binary.BigEndian.Uint64(m[markSynced:]))
 	f.crc = binary.BigEndian.Uint32(m[markCRC:])
 	f.crcAt = at + uuidHeader + markCRC
@@ -116,13 +111,18 @@ func (f *fragment) tiled() bool {
 	return at == f.end
 }
 
-// trafReader reads one traf (BMFF 8.8.6).
+// trafReader reads the trafs of a moof (BMFF 8.8.6).
 type trafReader struct {
 	header   *header
 	fragment *fragment
 	room     int64 // samples that the fragment may have
 	next     []int64
 
+	trafState
+}
+
+// trafState is what a traf has told so far.
+type trafState struct {
 	track    int
 	found    bool // a tfhd has named the track
 	defaults sampleDefaults
@@ -133,9 +133,12 @@ type trafReader struct {
 }
 
 func (t *trafReader) read(b []byte) (reason string) {
-	for c := range children(b) {
-		r := reader{b: c.body}
-		switch c.kind {
+	for {
+		kind, body, rest := split(b)
+		r := reader{b: body}
+		switch kind {
+		case "":
+			return ""
 		case "tfhd":
 			reason = t.tfhd(&r)
 		case "tfdt":
@@ -145,13 +148,13 @@ func (t *trafReader) read(b []byte) (reason string) {
 			reason = t.trun(&r)
 		}
 		if r.cut {
-			reason = c.kind + " is cut"
+			reason = kind + " is cut"
 		}
 		if reason != "" {
 			return reason
 		}
+		b = rest
 	}
-	return ""
 }
 
 // tfhd reads which track it is, and what its samples have in common (BMFF 8.8.7).
@@ -223,13 +226,13 @@ func (t *trafReader) trun(r *reader) (reason string) {
 		return "samples without a size"
 	}
 	f.rows += int(count)
-	run := f.addRun(t.track)
-	for i := range count {
+	run := f.addRun(t.track, int(count))
+	for i := range run.rows {
 		sample := t.defaults.flags
 		if i == 0 {
 			sample = first
 		}
-		run.rows = append(run.rows, t.row(r, flags, sample))
+		t.row(&run.rows[i], r, flags, sample)
 	}
 	if run.next = t.dts; t.offset < 0 || t.dts < 0 || t.dts > maxTicks {
 		return "sizes or durations beyond any file"
@@ -238,25 +241,23 @@ func (t *trafReader) trun(r *reader) (reason string) {
 }
 
 // row reads one sample, and moves on to the next.
-func (t *trafReader) row(r *reader, flags, sample uint32) container.Row {
-	row := container.Row{Offset: t.offset, Size: t.defaults.size, DTS: t.dts}
-	duration := t.defaults.duration
+func (t *trafReader) row(row *container.Row, r *reader, flags, sample uint32) {
+	duration, size, cts := t.defaults.duration, t.defaults.size, int32(0)
 	if flags&trunDurations != 0 {
 		duration = r.uint32()
 	}
 	if flags&trunSizes != 0 {
-		row.Size = r.uint32()
+		size = r.uint32()
 	}
 	if flags&trunFlags != 0 {
 		sample = r.uint32()
 	}
 	if flags&trunCTS != 0 {
-		row.CTS = int32(r.uint32())
+		cts = int32(r.uint32())
 	}
-	row.Key = sample&nonSyncBit == 0
-	t.offset += int64(row.Size)
+	*row = container.Row{Offset: t.offset, Size: size, DTS: t.dts, CTS: cts, Key: sample&nonSyncBit == 0}
+	t.offset += int64(size)
 	t.dts += int64(duration)
-	return row
 }
 
 // castagnoli is the CRC-32C table, which the processor computes in hardware. The

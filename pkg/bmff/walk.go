@@ -78,6 +78,26 @@ func boxError(offset int64, reason string) error {
 	return &container.FormatError{Format: "mp4", Structure: "box", Offset: offset, Reason: reason}
 }
 
+// split cuts the first box off those in a payload. Without a kind there is none, or it
+// is malformed.
+func split(b []byte) (kind string, body, rest []byte) {
+	if len(b) < boxHeader {
+		return "", nil, nil
+	}
+	header, size := uint64(boxHeader), uint64(binary.BigEndian.Uint32(b))
+	if size < boxHeader { // up to the end, or 64 bits
+		x, err := parseBox(b, 0, int64(len(b)))
+		if err != nil {
+			return "", nil, nil
+		}
+		header, size = uint64(x.header), uint64(x.size)
+	}
+	if size > uint64(len(b)) {
+		return "", nil, nil
+	}
+	return kindOf(b[4:boxHeader]), b[header:size], b[size:]
+}
+
 // child is a box in memory.
 type child struct {
 	kind string
@@ -88,12 +108,12 @@ type child struct {
 // children yields the boxes in a payload until one is malformed.
 func children(b []byte) iter.Seq[child] {
 	return func(yield func(child) bool) {
-		for len(b) > 0 {
-			x, err := parseBox(b, 0, int64(len(b)))
-			if err != nil || !yield(child{x.kind, b[x.header:x.size], b[:x.size]}) {
+		for {
+			kind, body, rest := split(b)
+			if kind == "" || !yield(child{kind, body, b[:len(b)-len(rest)]}) {
 				return
 			}
-			b = b[x.size:]
+			b = rest
 		}
 	}
 }
