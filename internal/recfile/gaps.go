@@ -57,6 +57,9 @@ func (r *Recording) Times() []time.Duration {
 			for len(left) > 0 && r.Findings[left[0]].Offset <= row.Offset {
 				note(t.Time(row.DTS))
 			}
+			if len(left) == 0 {
+				break
+			}
 		}
 		for len(left) > 0 {
 			note(t.Time(t.First.DTS) + t.Duration())

@@ -106,6 +106,9 @@ func (b bare) Truncate(size int64) error { return withoutPath(b.File.Truncate(si
 func (b bare) Sync() error { return withoutPath(b.File.Sync()) }
 
 func withoutPath(err error) error {
+	if err == nil {
+		return nil
+	}
 	var named *fs.PathError
 	if errors.As(err, &named) {
 		return named.Err

@@ -8,7 +8,9 @@ import (
 )
 
 func (r *Recording) scanMP4(f bare) error {
-	x, findings, err := bmff.Scan(f, r.Size)
+	a := readAhead(f, r.Size)
+	x, findings, err := bmff.Scan(a, r.Size)
+	a.stop()
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func open(path string, flags int) (*os.File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
-	return os.OpenFile(path, flags, 0)
+	return openFile(path, flags)
 }
 
 // isLocked reports whether somebody writes a file. Its own try is over at once: a

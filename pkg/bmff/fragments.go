@@ -78,8 +78,7 @@ func (s *scanner) fragment(at int64) (f *fragment, end int64, reason string) {
 // read reads the moof b and the header of its mdat.
 func (s *scanner) read(f *fragment, b box) (reason string) {
 	size := s.window.size
-	s.window.expect(b.size + 2*boxHeader)
-	moof := s.window.at(b.offset, b.size)
+	moof := s.window.moof(b)
 	if int64(len(moof)) < b.size {
 		return "the file ends early"
 	}

@@ -152,6 +152,13 @@ const (
 	maxWindow = 4 << 10
 )
 
+// moof returns all of a moof, or what is left of it, after a read that mostly gets the
+// header of its mdat too.
+func (w *window) moof(b box) []byte {
+	w.expect(b.size + 2*boxHeader)
+	return w.at(b.offset, b.size)
+}
+
 // expect learns from a read how much the next ones are likely to need: as much, and
 // slowly less.
 func (w *window) expect(n int64) {
@@ -207,6 +214,28 @@ func (w *window) whole(offset int64, kind string, limit int64) (b box, all []byt
 // box reads a box header.
 func (w *window) box(offset, end int64) (box, error) {
 	return parseBox(w.at(offset, min(largeBox, end-offset)), offset, end)
+}
+
+// Headers reads the headers of a file's boxes, and its moofs, in the pieces in which Scan
+// reads them, and yields the offset of each piece, and the piece, until the next one. It
+// ends at what is no box. Whoever reads ahead of Scan uses it.
+func Headers(r io.ReaderAt, size int64) iter.Seq2[int64, []byte] {
+	return func(yield func(int64, []byte) bool) {
+		w, before := window{r: r, size: size, step: maxWindow}, int64(-1)
+		for at := int64(0); at < size; before = w.offset {
+			b, err := w.box(at, size)
+			if err != nil {
+				return
+			}
+			if b.kind == "moof" && b.size <= maxWindow {
+				w.moof(b)
+			}
+			if w.offset != before && !yield(w.offset, w.buf) {
+				return
+			}
+			at = b.end()
+		}
+	}
 }
 
 // reader reads fields from a payload with a sticky failure.
