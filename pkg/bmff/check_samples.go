@@ -151,7 +151,8 @@ func (p *presentationRule) row(r *container.Row) {
 func (c *checker) firstKey(name string, t *container.Track) {
 	switch {
 	case t.Keys == 0:
-		c.find("M19", c.odd, t.First.Offset, max(t.First.End(), t.Last.End()), "%s: no sync sample in %d", name, t.Samples)
+		from, to := min(t.First.Offset, t.Last.Offset), max(t.First.End(), t.Last.End()) // in anybody's order
+		c.find("M19", c.odd, from, to, "%s: no sync sample in %d", name, t.Samples)
 	case !t.First.Key:
 		c.find("M19", c.odd, t.First.Offset, t.First.End(), "%s: the first sample is no sync sample", name)
 	}
