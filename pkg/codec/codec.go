@@ -43,6 +43,7 @@ type Audio struct {
 	SampleRate, Channels int
 	Profile              string // "AAC-LC", "HE-AAC"; empty for codecs without
 	FrameSamples         int    // samples of a frame at SampleRate; 0 if it varies
+	SampleBits           int    // bits of a sample in the stream; 0 if samples are not kept one by one
 }
 
 // ParseVideo reads the decoder configuration record of a sequence header: avcC,
@@ -59,9 +60,10 @@ func ParseVideo(c media.Codec, config []byte) (Video, error) {
 }
 
 // ParseAudio reads the configuration of a sequence header: AudioSpecificConfig
-// (or an ADTS header in its place), OpusHead or nothing, STREAMINFO. MP3, AC-3
-// and E-AC-3 have no configuration: config is their first frame. With an error
-// it returns what was read before it.
+// (or an ADTS header in its place), OpusHead or nothing, STREAMINFO. Other codecs
+// have none, and config is the first frame of MP3, the first frame or a dac3 record
+// of AC-3, the first access unit or a dec3 record of E-AC-3, the first byte of an
+// FLV body of PCM and G.711. With an error it returns what was read before it.
 func ParseAudio(c media.Codec, config []byte) (Audio, error) {
 	parse := audioParser(c)
 	if parse == nil {
@@ -123,6 +125,10 @@ func audioParser(c media.Codec) func([]byte) (Audio, error) {
 		return parseAC3
 	case media.EAC3:
 		return parseEAC3
+	case media.PCM:
+		return parsePCM
+	case media.ALaw, media.MuLaw:
+		return parseG711
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func parseFLAC(config []byte) (Audio, error) {
 	if c.err != nil {
 		return Audio{}, c.err
 	}
-	a := Audio{SampleRate: int(info.SampleRate), Channels: int(info.ChannelCount)}
+	a := Audio{SampleRate: int(info.SampleRate), Channels: int(info.ChannelCount), SampleBits: int(info.BitDepth)}
 	if info.MinBlockSize == info.MaxBlockSize {
 		a.FrameSamples = int(info.MaxBlockSize)
 	}

@@ -105,6 +105,10 @@ var videoCases = []videoCase{
 	{"AV1 rav1e, no level", media.AV1, "811f0c00 0a0e000000faa67fd9e210a88101010a", Video{1280, 720, 0, "Main", "", 0}, ""},
 	{"AV1 extension, no size", media.AV1, "81050c00 0c000000002d4cffb3ccaf9004", Video{1280, 720, 0, "Main", "3.1", 0}, ""},
 	{"AV1 timing", media.AV1, "81050c00 0a140400000fa40003a9828000016a67fd9e657c8020", Video{1280, 720, 30000. / 1001, "Main", "3.1", 0}, ""},
+	{"AV1 display delay, as SVT-AV1 4 writes it", media.AV1, "81000c00 0a0b02000005557ffc02f80040", Video{64, 64, 0, "Main", "2.0", 0}, ""},
+	{"AV1 decoder model, two operating points", media.AV1, "81090c00 0a1c 0400000fa40003a982a9000000014a611034a0280cb88094a9eff678",
+		Video{1920, 720, 30000. / 1001, "Main", "4.1", 0}, ""},
+	{"AV1 still picture", media.AV1, "81000c00 0a05 18 15 7f fc 00", Video{64, 64, 0, "Main", "2.0", 0}, ""},
 	{"AV1 metadata in front", media.AV1, "81050c00 2a0101 0a0b0000002d4cffb3ccaf9004", Video{1280, 720, 0, "Main", "3.1", 0}, ""},
 	{"AV1 no sequence header", media.AV1, "81050c00", Video{Profile: "Main", Level: "3.1"}, ""},
 
@@ -142,10 +146,12 @@ var videoCases = []videoCase{
 	{"av1C marker", media.AV1, "01050c00", Video{}, "codec: av1C: marker and version at 0: is 0x1, want 0x81"},
 	{"av1C OBU cut", media.AV1, "81050c00 0a0b0000", Video{Profile: "Main", Level: "3.1"},
 		"codec: av1C: OBU at 4: broken header or size beyond the record"},
-	{"av1C decoder model", media.AV1, "81050c00 0a09040000000400000009", Video{Profile: "Main", Level: "3.1"},
-		"codec: av1C: sequence header at 4: decoder model: unsupported operation"},
+	{"av1C decoder model cut", media.AV1, "81050c00 0a09040000000400000009", Video{Profile: "Main", Level: "3.1"},
+		"codec: AV1 sequence header: buffer_delay_length_minus_1 at 9: have 0 bits, want 5"},
+	{"av1C endless ticks", media.AV1, "81050c00 0a12 0400000004000000 02 000000000000000000", Video{Profile: "Main", Level: "3.1"},
+		"codec: AV1 sequence header: num_ticks_per_picture_minus_1 at 18: have 0 bits, want 1"},
 	{"av1C sequence header cut", media.AV1, "81050c00 0a020000", Video{Profile: "Main", Level: "3.1"},
-		"codec: av1C: sequence header at 4: not enough bits"},
+		"codec: AV1 sequence header: operating_point_idc at 1: have 4 bits, want 12"},
 	{"vpcC depth", media.VP9, "001f020202020000", Video{}, "codec: vpcC: bitDepth at 2: is 0, want 8, 10 or 12"},
 	{"vpcC cut", media.VP9, "001f82020202", Video{}, "codec: vpcC: codecInitializationDataSize at 6: have 0 bits, want 16"},
 }
@@ -184,9 +190,6 @@ func TestErrors(t *testing.T) {
 	checkError(t, err, "codec: h264: the configuration is empty")
 	_, err = ParseVideo(media.H264, make([]byte, MaxConfig+1))
 	checkError(t, err, "codec: h264: the configuration has 65537 bytes, at most 65536 are read")
-	if _, err = ParseVideo(media.AV1, unhex("81050c00 0a09040000000400000009")); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("decoder model: %v", err)
-	}
 }
 
 // Every configuration that is cut short is refused or read, and never read past

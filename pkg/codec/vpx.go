@@ -35,6 +35,63 @@ func parseVPCC(config []byte) (Video, error) {
 	return v, nil
 }
 
+// vpRecord makes a VPCodecConfigurationRecord. What a key frame does not tell is
+// unspecified, which is 2 (ISO/IEC 23091-2).
+func vpRecord(profile, level, depth, chroma int, fullRange bool, matrix byte) []byte {
+	const unspecified = 2
+	return []byte{byte(profile), byte(level), byte(depth<<4 | chroma<<1 | bit(fullRange)),
+		unspecified, unspecified, matrix, 0, 0}
+}
+
+// Values of chromaSubsampling.
+const (
+	chroma420 = 1 // with the samples where luma has some
+	chroma422 = 2
+	chroma444 = 3
+)
+
+// vp8Record makes the record of a key frame; nil if it is none. VP8 has no levels.
+func vp8Record(frame []byte) []byte {
+	if key, _ := vp8Key(frame); !key {
+		return nil
+	}
+	version := int(frame[0] >> 1 & 7)
+	return vpRecord(version, 0, 8, chroma420, false, 2)
+}
+
+// vp9Record makes the record of a key frame; nil if it is none.
+func vp9Record(frame []byte) []byte {
+	var head vp9.Header
+	if err := unmarshal(&head, frame[:min(len(frame), vp9Header)]); err != nil || head.ColorConfig == nil {
+		return nil
+	}
+	color := head.ColorConfig
+	chroma := chroma444
+	switch {
+	case color.SubsamplingX && color.SubsamplingY:
+		chroma = chroma420
+	case color.SubsamplingX:
+		chroma = chroma422
+	}
+	// color_space as MatrixCoefficients (VP9, 7.2.2): unknown, BT.601, BT.709, SMPTE
+	// 170, SMPTE 240, BT.2020, reserved, RGB.
+	matrix := [8]byte{2, 5, 1, 6, 7, 9, 2, 0}[color.ColorSpace&7]
+	return vpRecord(int(head.Profile), vp9Level(head.Width()*head.Height()), int(color.BitDepth), chroma, color.ColorRange, matrix)
+}
+
+// vp9Level is the lowest level that has pictures of so many pixels (VP9, annex A).
+// Of those that differ in the frame rate alone it is that of 30 a second.
+func vp9Level(pixels int) int {
+	for _, l := range []struct{ pixels, level int }{
+		{36864, 10}, {73728, 11}, {122880, 20}, {245760, 21}, {552960, 30}, {983040, 31}, {2228224, 40}, {8912896, 50},
+	} {
+		if pixels <= l.pixels {
+			return l.level
+		}
+	}
+	return 60
+}
+
 // vp8Key says whether the frame has the tag and the start code of a key frame
 // (RFC 6386, 9.1). ok is false if the tag claims one and the start code is not
 // there.
@@ -79,11 +136,13 @@ func vp9Key(frame []byte) (key, ok bool) {
 	return key, key
 }
 
+// vp9Header is more than an uncompressed header takes up to the size, in bytes.
+const vp9Header = 32
+
 // vp9Size returns the size in the header of a key frame.
 func vp9Size(frame []byte) (w, h int) {
-	const header = 32 // more than an uncompressed header up to the size
 	var head vp9.Header
-	if err := unmarshal(&head, frame[:min(len(frame), header)]); err != nil {
+	if err := unmarshal(&head, frame[:min(len(frame), vp9Header)]); err != nil {
 		return 0, 0
 	}
 	return head.Width(), head.Height()

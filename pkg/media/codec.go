@@ -21,11 +21,18 @@ const (
 	FLAC Codec = 'f'<<24 | 'L'<<16 | 'a'<<8 | 'C'
 	AC3  Codec = 'a'<<24 | 'c'<<16 | '-'<<8 | '3'
 	EAC3 Codec = 'e'<<24 | 'c'<<16 | '-'<<8 | '3'
+
+	PCM        Codec = 'A'<<24 | 'U'<<16 | 'D'<<8 | '3' // little endian, or bytes without a sign
+	Nellymoser Codec = 'A'<<24 | 'U'<<16 | 'D'<<8 | '6'
+	ALaw       Codec = 'A'<<24 | 'U'<<16 | 'D'<<8 | '7' // G.711
+	MuLaw      Codec = 'A'<<24 | 'U'<<16 | 'D'<<8 | '8' // G.711
+	Speex      Codec = 'A'<<24 | 'U'<<16 | 'D'<<8 | 'b'
 )
 
 var codecNames = map[Codec]string{
 	H264: "h264", H265: "h265", AV1: "av1", VP8: "vp8", VP9: "vp9", VVC: "vvc",
 	AAC: "aac", MP3: "mp3", Opus: "opus", FLAC: "flac", AC3: "ac3", EAC3: "eac3",
+	PCM: "pcm", ALaw: "alaw", MuLaw: "mulaw", Speex: "speex", Nellymoser: "nellymoser",
 }
 
 // String returns the codec's usual name, or the printable FourCC.

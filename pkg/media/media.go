@@ -90,7 +90,8 @@ type Sample struct {
 }
 
 // Track is one track of a stream or of a file, with its decoder configuration as
-// the publisher sent it.
+// the publisher sent it. What stands in its place for a codec that has none,
+// codec.ParseVideo and codec.ParseAudio tell.
 type Track struct {
 	Kind   Kind
 	Codec  Codec
