@@ -189,15 +189,16 @@ func addToTable(tracks []*container.Track, p *media.Packet, tag Tag) []*containe
 	}
 	if p.Role == media.Decoder {
 		t := find(p.Codec, p.Track)
-		if t.Config == nil {
+		if len(t.Config) == 0 {
 			t.Config = append([]byte{}, Config(p)...)
 		}
 		return tracks
 	}
 	for s := range Samples(p) {
 		t := find(s.Codec, s.Track)
-		if t.Config == nil && s.Kind == media.Audio { // MP3 and AC-3 describe themselves
-			t.Config = append([]byte{}, s.Data[:min(len(s.Data), maxSelfDescription)]...)
+		if len(t.Config) == 0 {
+			config := SampleConfig(p, s)
+			t.Config = append(t.Config, config[:min(len(config), maxSelfDescription)]...)
 		}
 		t.Add(container.Row{
 			Offset: tag.Offset + tagHeaderSize, Size: uint32(len(tag.Body)), DTS: p.DTS.Milliseconds(),

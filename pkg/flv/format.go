@@ -39,11 +39,19 @@ const (
 // First byte of an audio body: format, rate, size and channels (FLV E.4.2.1), or
 // format 9 and the packet type (E-RTMP "ExAudioTagHeader").
 const (
-	audioMP3      = 2
-	audioEnhanced = 9
-	audioAAC      = 10
-	audioOpus     = 13 // an extension of several servers
-	audioMP3Low   = 14 // MP3 at 8 kHz
+	audioPCM       = 0 // "platform endian", for which all readers take little endian
+	audioMP3       = 2
+	audioPCMLittle = 3
+	audioNelly16   = 4 // at 16 kHz
+	audioNelly8    = 5 // at 8 kHz
+	audioNelly     = 6
+	audioALaw      = 7
+	audioMuLaw     = 8
+	audioEnhanced  = 9
+	audioAAC       = 10
+	audioSpeex     = 11
+	audioOpus      = 13 // an extension of several servers
+	audioMP3Low    = 14 // MP3 at 8 kHz
 )
 
 // PacketType is the kind of an enhanced body. Video and audio share numbers 0 to
@@ -84,7 +92,7 @@ const (
 )
 
 // legacyCodec gives the numbers of FLV without a FourCC one of ours, in capitals:
-// "VID2" for Sorenson H.263, "AUDb" for Speex.
+// "VID2" for Sorenson H.263, "AUD1" for ADPCM.
 func legacyCodec(kind media.Kind, id uint8) media.Codec {
 	const digits = "0123456789abcdef"
 	d := media.Codec(digits[id&15])
@@ -104,6 +112,16 @@ func legacyCodec(kind media.Kind, id uint8) media.Codec {
 		return media.MP3
 	case audioOpus:
 		return media.Opus
+	case audioPCM, audioPCMLittle:
+		return media.PCM
+	case audioALaw:
+		return media.ALaw
+	case audioMuLaw:
+		return media.MuLaw
+	case audioSpeex:
+		return media.Speex
+	case audioNelly16, audioNelly8, audioNelly:
+		return media.Nellymoser
 	}
 	return 'A'<<24 | 'U'<<16 | 'D'<<8 | d
 }

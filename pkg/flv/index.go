@@ -184,20 +184,14 @@ func (t *trackInfo) describeAudio(p *media.Packet, config []byte) {
 	if t.rate != 0 {
 		return
 	}
-	if config == nil && selfDescribing(p.Codec) {
-		config = payload(p)
+	if config == nil {
+		config = Config(p)
 	}
 	if config != nil {
 		if a, err := codec.ParseAudio(p.Codec, config); err == nil {
 			t.rate, t.channels = a.SampleRate, a.Channels
 		}
 	}
-}
-
-// selfDescribing: every frame of such a codec begins with what a configuration
-// would tell.
-func selfDescribing(c media.Codec) bool {
-	return c == media.MP3 || c == media.AC3 || c == media.EAC3
 }
 
 // codecID is what onMetaData calls the codec: the legacy number of a legacy body

@@ -1,6 +1,7 @@
 package flv
 
 import (
+	"bytes"
 	"iter"
 	"time"
 
@@ -95,9 +96,54 @@ func parseData(body []byte) *media.Packet {
 	return p
 }
 
-// Config returns the decoder configuration that a packet of role Decoder
-// carries for its first track.
-func Config(p *media.Packet) []byte { return payload(p) }
+// Config returns what a packet tells a decoder of its first track: the configuration
+// that one of role Decoder carries, or what [SampleConfig] finds in a frame. It is
+// nil if the packet tells nothing. It aliases the body.
+func Config(p *media.Packet) []byte {
+	switch p.Role {
+	case media.Decoder:
+		config := payload(p)
+		if len(config) == 0 && p.Codec != media.Opus {
+			return nil // FFmpeg sends such headers of AC-3, and of AV1 before it knows more
+		}
+		return config
+	case media.Frame:
+		for s := range Samples(p) {
+			return SampleConfig(p, s)
+		}
+	}
+	return nil
+}
+
+// SampleConfig returns what stands for a configuration that is missing: what the
+// frame of a packet tells by itself, or for PCM and G.711 the first byte of the body,
+// which has rate, size and channels (FLV E.4.2.1); nil if that is nothing.
+func SampleConfig(p *media.Packet, s media.Sample) []byte {
+	switch s.Codec {
+	case media.PCM, media.ALaw, media.MuLaw:
+		return p.Body[:1]
+	}
+	return codec.FrameConfig(s.Codec, s.Data, s.Key)
+}
+
+// Describes reports whether a track with a configuration goes on with a packet: it is
+// also the packet's, or the packet has none. Sound without one tells in every frame
+// what it is. So does a key frame of VP8 or VP9, but a decoder goes along with that.
+func Describes(p *media.Packet, config []byte) bool {
+	if p.Role == media.Frame && p.Kind == media.Video {
+		return true
+	}
+	own := Config(p)
+	if own == nil || bytes.Equal(own, config) {
+		return true
+	}
+	if p.Role == media.Decoder {
+		return false
+	}
+	was, _ := codec.ParseAudio(p.Codec, config)
+	is, err := codec.ParseAudio(p.Codec, own)
+	return err != nil || is == was // a broken frame changes nothing
+}
 
 // payload returns what a packet carries for its first track.
 func payload(p *media.Packet) []byte {
@@ -208,13 +254,27 @@ func eachTrack(h Header, body []byte, visit func(track) bool) error {
 // track takes the composition time off the payload between two offsets.
 func (h *Header) track(id uint8, c media.Codec, body []byte, begin, end int) (track, error) {
 	t := track{id: id, codec: c, data: body[begin:end]}
-	if h.Type != CodedFrames || h.Kind != media.Video || !hasComposition(c) {
-		return t, nil
+	if h.Type == CodedFrames && h.Kind == media.Video && hasComposition(c) {
+		if len(t.data) < 3 {
+			return track{}, bodyError(h.Kind, begin, "cut inside the composition time")
+		}
+		t.composition = int32(uint24(t.data)<<8) >> 8
+		t.data = t.data[3:]
 	}
-	if len(t.data) < 3 {
-		return track{}, bodyError(h.Kind, begin, "cut inside the composition time")
+	if c == media.H264 && !h.Enhanced && h.isH265(t.data) {
+		t.codec = media.H265
 	}
-	t.composition = int32(uint24(t.data)<<8) >> 8
-	t.data = t.data[3:]
 	return t, nil
+}
+
+// isH265: betas of OBS 29.1 sent H.265 by the number of H.264. Each message is
+// judged by itself, so that whoever comes upon one later agrees.
+func (h *Header) isH265(data []byte) bool {
+	switch h.Type {
+	case SequenceStart:
+		return codec.IsHVCC(data)
+	case CodedFrames:
+		return codec.IsH265(data)
+	}
+	return false
 }

@@ -45,7 +45,7 @@ func TestConfig(t *testing.T) {
 		{"enhanced", media.Video, "90 68766331" + hvcC, hvcC},
 		{"one track", media.Audio, "95 00 4F707573 01" + opusHead, opusHead},
 		{"first of many tracks", media.Video, "96 20 61766331 00" + sized(avcC720) + "68766331 01" + sized(hvcC), avcC720},
-		{"empty", media.Audio, "90 61632D33", ""},
+		{"empty", media.Audio, "90 4F707573", ""},
 	} {
 		p, err := Parse(tagType(tc.kind), unhex(tc.hex))
 		if err != nil || p.Role != media.Decoder {
@@ -56,9 +56,75 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: got % x", tc.name, got)
 		}
 	}
+	for _, tc := range []struct {
+		name string
+		kind media.Kind
+		hex  string
+		want string
+	}{
+		{"MP3", media.Audio, "2F" + mp3Frame, mp3Frame},
+		{"AC-3", media.Audio, "91 61632D33 0B77", "0B77"},
+		{"first of many tracks", media.Audio, "95 11 65632D33 01" + sized("0B77") + "02" + sized("00"), "0B77"},
+		{"A-law", media.Audio, "72 D5", "72"},
+		{"PCM, empty", media.Audio, "3F", "3F"},
+		{"VP8 key", media.Video, "91 76703038" + vp8Key, "00 00 82 02 02 02 0000"},
+		{"VP9 key", media.Video, "91 76703039" + vp9Key, "00 0A 82 02 02 02 0000"},
+	} {
+		p, err := Parse(tagType(tc.kind), unhex(tc.hex))
+		if err != nil || p.Role != media.Frame {
+			t.Errorf("%s: %+v, %v", tc.name, p, err)
+			continue
+		}
+		if got := Config(p); !bytes.Equal(got, unhex(tc.want)) {
+			t.Errorf("%s: got % x", tc.name, got)
+		}
+	}
+	for _, tc := range []struct {
+		kind media.Kind
+		hex  string
+	}{
+		{media.Audio, "90 61632D33"}, {media.Video, "90 61763031"}, {media.Audio, "AF 01" + aacFrame}, {media.Audio, "B2 01"}, {media.Audio, "DF FC"},
+		{media.Video, "17 01 000000" + avcKey}, {media.Video, "A1 76703038" + vp8Inter}, {media.Video, "17 02 000000"},
+	} {
+		p, err := Parse(tagType(tc.kind), unhex(tc.hex))
+		if got := Config(p); err != nil || got != nil {
+			t.Errorf("%s: got % x, %v", tc.hex, got, err)
+		}
+	}
 	for _, body := range []string{"", "95 01 4F707573"} {
 		if got := Config(&media.Packet{Kind: media.Audio, Body: unhex(body)}); got != nil {
 			t.Errorf("malformed %q: got % x", body, got)
+		}
+	}
+}
+
+// What a packet tells is that of the track, or something else.
+func TestDescribes(t *testing.T) {
+	const ac3Stereo, ac3Of51 = "0b77fe95144043e1", "0b77b50b1e40ebf8"
+	for _, tc := range []struct {
+		name   string
+		kind   media.Kind
+		hex    string
+		config string
+		want   bool
+	}{
+		{"same header", media.Audio, "AF 00 1190", "1190", true},
+		{"another header", media.Audio, "AF 00 1210", "1190", false},
+		{"frame without a description", media.Audio, "AF 01" + aacFrame, "1190", true},
+		{"header that is only formal", media.Audio, "90 61632D33", ac3Stereo, true},
+		{"same sound, another frame", media.Audio, "91 61632D33 0b77fe95144043e2", ac3Stereo, true},
+		{"more channels", media.Audio, "91 61632D33" + ac3Of51, ac3Stereo, false},
+		{"frame that cannot be read", media.Audio, "91 61632D33 0b78", ac3Stereo, true},
+		{"mu-law goes on", media.Audio, "82 FF", "82", true},
+		{"mu-law in stereo", media.Audio, "83 FF", "82", false},
+		{"VP8 key", media.Video, "91 76703038" + vp8Key, "00", true},
+		{"another picture", media.Video, "17 00 000000" + avcC720, "01", false},
+	} {
+		p, err := Parse(tagType(tc.kind), unhex(tc.hex))
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		} else if got := Describes(p, unhex(tc.config)); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
 		}
 	}
 }
