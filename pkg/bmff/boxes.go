@@ -283,4 +283,7 @@ var registerEntries = sync.OnceFunc(func() {
 	for _, name := range []string{"avc3", "vvc1", "vvi1"} {
 		mp4.AddAnyTypeBoxDef(&mp4.VisualSampleEntry{}, mp4.StrToBoxType(name))
 	}
+	for _, name := range []string{"alaw", "ulaw", "sowt", "raw "} {
+		mp4.AddAnyTypeBoxDef(&mp4.AudioSampleEntry{}, mp4.StrToBoxType(name))
+	}
 })

@@ -68,7 +68,7 @@ func (c *checker) config(name string, t *container.Track) {
 		return
 	}
 	switch t.Codec {
-	case 0, media.MP3, media.AC3, media.EAC3, media.Opus:
+	case 0, media.MP3, media.AC3, media.EAC3, media.Opus, media.PCM, media.ALaw, media.MuLaw:
 		return // unknown here, or without a configuration
 	}
 	if len(t.Config) == 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rtmptool/rtmptool/pkg/codec"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
@@ -47,6 +48,17 @@ func TestSampleEntries(t *testing.T) {
 		{"flac, marker", media.Audio, media.FLAC, "664C6143 80000022" + streamInfo, "fLaC", "dfLa", "00000000 80000022" + streamInfo, "80000022" + streamInfo, 44100, 16},
 		{"flac, more blocks", media.Audio, media.FLAC, "664C6143 00000022" + streamInfo + "84000001 00", "fLaC", "dfLa", "00000000 80000022" + streamInfo, "80000022" + streamInfo, 44100, 16},
 		{"flac, 192 kHz", media.Audio, media.FLAC, info24, "fLaC", "dfLa", "00000000 80000022" + info24, "80000022" + info24, 64000, 24},
+		{"ac-3", media.Audio, media.AC3, "0b77b0f51e40ebf8", "ac-3", "dac3", "103de0", "103de0", 48000, 16},
+		{"ec-3", media.Audio, media.EAC3, "0b7702ff3f87c000", "ec-3", "dec3", "0c00 200f00", "0c00 200f00", 48000, 16},
+		{"ec-3, 7.1 with objects", media.Audio, media.EAC3, "0b770005 3f87c4101100 0000" + "0b774004 3487d0200000", "ec-3", "dec3",
+			"0028 200f02 02 0110", "0028 200f02 02 0110", 48000, 16},
+		{"mp3", media.Audio, media.MP3, "fffb9064", "mp4a", "esds", "00000000 038080801b 000000 048080800d 6b 15 000000 00000000 00000000 0680808001 02", "fffb1000", 44100, 16},
+		{"mp3, MPEG-2", media.Audio, media.MP3, "fff340c4", "mp4a", "esds", "00000000 038080801b 000000 048080800d 69 15 000000 00000000 00000000 0680808001 02", "fff310c0", 22050, 16},
+		{"mp3, 8 kHz", media.Audio, media.MP3, "ffe318c4", "mp4a", "esds", "00000000 038080801b 000000 048080800d 69 15 000000 00000000 00000000 0680808001 02", "ffe318c0", 8000, 16},
+		{"A-law", media.Audio, media.ALaw, "72", "alaw", "chan", "00000000 00640001 00000000 00000000", "00", 8000, 16},
+		{"mu-law in stereo", media.Audio, media.MuLaw, "83", "ulaw", "chan", "00000000 00650002 00000000 00000000", "01", 8000, 16},
+		{"pcm", media.Audio, media.PCM, "3f", "sowt", "chan", "00000000 00650002 00000000 00000000", "0f", 44100, 16},
+		{"pcm, 8 bits", media.Audio, media.PCM, "04", "raw ", "chan", "00000000 00640001 00000000 00000000", "04", 11025, 8},
 		{"vp9, 8 bytes", media.Video, media.VP9, vp9, "vp09", "vpcC", "01000000" + vp9, "", 0, 0},
 		{"vp9, 12 bytes", media.Video, media.VP9, "01000000" + vp9, "vp09", "vpcC", "01000000" + vp9, vp9, 0, 0},
 		{"vp8", media.Video, media.VP8, vp9, "vp08", "vpcC", "01000000" + vp9, "", 0, 0},
@@ -87,6 +99,12 @@ func TestSampleEntries(t *testing.T) {
 			if back.Codec != c.codec || !bytes.Equal(back.Config, want) {
 				t.Errorf("read back %s %x, want %x", back.Codec, back.Config, want)
 			}
+			if c.kind == media.Audio { // inspect shows of the file what the stream was
+				was, err := codec.ParseAudio(c.codec, config)
+				if is, backErr := codec.ParseAudio(c.codec, back.Config); err != nil || backErr != nil || is != was {
+					t.Errorf("read back %+v, want %+v, %v, %v", is, was, err, backErr)
+				}
+			}
 		})
 	}
 }
@@ -98,6 +116,9 @@ func TestNoSuchEntry(t *testing.T) {
 		{Kind: media.Audio, Codec: media.AAC},
 		{Kind: media.Audio, Codec: media.AC3, Config: []byte{0x0B, 0x77}},
 		{Kind: media.Audio, Codec: media.EAC3},
+		{Kind: media.Audio, Codec: media.PCM},
+		{Kind: media.Audio, Codec: media.Speex, Config: []byte{0xB6}},
+		{Kind: media.Audio, Codec: media.Nellymoser, Config: []byte{0x52}},
 		{Kind: media.Audio, Codec: media.FLAC, Config: []byte("fLaC")},
 	} {
 		if _, err := NewWriter(&memory{}, Options{Tracks: []media.Track{track}}); err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/rtmptool/rtmptool/pkg/codec"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
@@ -55,9 +56,30 @@ func (t *headerTrack) describe(c child) {
 			t.Config = bytes.Clone(b[4:])
 		}
 	case "ac-3":
-		t.Codec = media.AC3
+		t.Codec, t.Config = media.AC3, bytes.Clone(find(boxes, "dac3"))
 	case "ec-3":
-		t.Codec = media.EAC3
+		t.Codec, t.Config = media.EAC3, bytes.Clone(find(boxes, "dec3"))
+	case "alaw":
+		t.Codec = media.ALaw
+	case "ulaw":
+		t.Codec = media.MuLaw
+	case "raw ", "sowt", "twos":
+		t.Codec = media.PCM
+	}
+	t.describeByEntry(c.body)
+}
+
+// describeByEntry makes what describes a codec without a configuration, of the fields
+// of the sample entry (BMFF 12.2.3).
+func (t *headerTrack) describeByEntry(entry []byte) {
+	channels := int(binary.BigEndian.Uint16(entry[16:]))
+	bits := int(binary.BigEndian.Uint16(entry[18:]))
+	rate := int(binary.BigEndian.Uint16(entry[24:]))
+	switch t.Codec {
+	case media.MP3:
+		t.Config = codec.MP3Header(rate, channels)
+	case media.PCM, media.ALaw, media.MuLaw:
+		t.Config = codec.PCMConfig(t.Codec, rate, channels, bits)
 	}
 }
 

@@ -16,11 +16,11 @@ type entry struct {
 	config    string // of the box in it
 	box       []byte // payload of that
 	timescale uint32
-	frame     uint32 // ticks of a sample
-	counted   bool   // all samples are so long
+	step      uint32 // ticks of the only sample of a track
 	channels  int
 	bits      uint16 // of an audio sample
 	video     codec.Video
+	audio     codec.Audio
 }
 
 // inBandNames are the names of the sample entries whose parameter sets may also
@@ -45,10 +45,10 @@ func (e *entry) detail(number uint32) detail {
 		const dpi72 = 72 << 16
 		w.box(&mp4.VisualSampleEntry{SampleEntry: sample, Width: uint16(e.video.Width), Height: uint16(e.video.Height),
 			Horizresolution: dpi72, Vertresolution: dpi72, FrameCount: 1, Depth: 0x18, PreDefined3: -1}, config)
-		return detail{number: number, entry: w.buf, step: defaultStep}
+	} else {
+		w.box(&mp4.AudioSampleEntry{SampleEntry: sample, ChannelCount: uint16(e.channels), SampleSize: e.bits, SampleRate: entryRate(e.timescale) << 16}, config)
 	}
-	w.box(&mp4.AudioSampleEntry{SampleEntry: sample, ChannelCount: uint16(e.channels), SampleSize: e.bits, SampleRate: entryRate(e.timescale) << 16}, config)
-	return detail{number: number, entry: w.buf, step: int64(e.frame)}
+	return detail{number: number, entry: w.buf, step: int64(e.step)}
 }
 
 // entryRate is what the 16 bits of an audio sample entry hold of a sample rate: a
@@ -79,7 +79,7 @@ func videoEntry(t media.Track) (entry, error) {
 	if len(t.Config) == 0 {
 		return entry{}, fmt.Errorf("mp4: %s video has no configuration", t.Codec)
 	}
-	e := entry{name: n[0], config: n[1], box: t.Config, timescale: videoTimescale}
+	e := entry{name: n[0], config: n[1], box: t.Config, timescale: videoTimescale, step: defaultStep}
 	// A broken configuration is recorded all the same: its sizes stay unknown.
 	e.video, _ = codec.ParseVideo(t.Codec, t.Config)
 	switch t.Codec {
@@ -135,10 +135,7 @@ func vpConfig(config []byte) []byte {
 
 func audioEntry(t media.Track) (entry, error) {
 	a, err := codec.ParseAudio(t.Codec, t.Config)
-	e := entry{timescale: uint32(a.SampleRate), frame: uint32(a.FrameSamples), channels: max(1, a.Channels), bits: 16}
-	if e.counted = e.frame > 0; !e.counted {
-		e.frame = e.timescale / 50
-	}
+	e := entry{timescale: uint32(a.SampleRate), step: uint32(a.FrameSamples), channels: max(1, a.Channels), bits: 16, audio: a}
 	switch t.Codec {
 	case media.AAC:
 		e.name, e.config, e.box = "mp4a", "esds", esds(0x40, t.Config)
@@ -150,9 +147,21 @@ func audioEntry(t media.Track) (entry, error) {
 	case media.Opus:
 		e.name, e.config, e.box = "Opus", "dOps", opusConfig(t.Config, e.channels)
 	case media.FLAC:
-		e.name, e.config, e.box = "fLaC", "dfLa", flacConfig(t.Config)
-		if err == nil && e.box != nil {
-			e.bits = flacBits(e.box)
+		e.name, e.config, e.box, e.bits = "fLaC", "dfLa", flacConfig(t.Config), uint16(a.SampleBits)
+	case media.AC3:
+		e.name, e.config = "ac-3", "dac3"
+		e.box, err = codec.AC3Record(t.Config)
+	case media.EAC3:
+		e.name, e.config, e.step = "ec-3", "dec3", eac3Sample
+		e.box, err = codec.EAC3Record(t.Config)
+	case media.ALaw:
+		e.name, e.config, e.box = "alaw", "chan", pcmLayout(e.channels)
+	case media.MuLaw:
+		e.name, e.config, e.box = "ulaw", "chan", pcmLayout(e.channels)
+	case media.PCM:
+		e.name, e.config, e.box, e.bits = "sowt", "chan", pcmLayout(e.channels), uint16(a.SampleBits)
+		if e.bits == 8 {
+			e.name = "raw "
 		}
 	default:
 		return entry{}, fmt.Errorf("mp4: %s audio has no place in our MP4", t.Codec)
@@ -163,7 +172,22 @@ func audioEntry(t media.Track) (entry, error) {
 	if e.timescale == 0 {
 		return entry{}, fmt.Errorf("mp4: %s audio: its configuration tells no sample rate", t.Codec)
 	}
+	if e.step == 0 {
+		e.step = e.timescale / 50
+	}
 	return e, nil
+}
+
+// pcmLayout is the payload of a channel layout (QuickTime File Format, "Audio Channel
+// Layout Atom"): version and flags, the tag of mono or stereo, and neither a bitmap
+// nor descriptions. Without it FFmpeg does not say where channels of PCM belong.
+func pcmLayout(channels int) []byte {
+	const mono, stereo = 100<<16 | 1, 101<<16 | 2 // Core Audio's kAudioChannelLayoutTag
+	tag := uint32(mono)
+	if channels == 2 {
+		tag = stereo
+	}
+	return append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0}, tag), make([]byte, 8)...)
 }
 
 // esds is the payload of an esds box: an ES descriptor with a decoder
@@ -214,10 +238,4 @@ func flacConfig(config []byte) []byte {
 		config = config[:info]
 	}
 	return append([]byte{0, 0, 0, 0, 0x80, 0, 0, info}, config...)
-}
-
-// flacBits reads the bits of a sample from a dfLa payload (RFC 9639, 8.2).
-func flacBits(dfla []byte) uint16 {
-	const at = 8 + 12 // behind FullBox and block header
-	return (binary.BigEndian.Uint16(dfla[at:])>>4)&0x1F + 1
 }

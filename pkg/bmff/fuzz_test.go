@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
 // FuzzScan feeds whole files: they never make Scan, Check or Finalize panic or keep
@@ -21,6 +22,12 @@ func FuzzScan(f *testing.F) {
 	r := record(f, testTracks, 4, 1)
 	f.Add(r.open)
 	f.Add(slices.Concat(r.open[:r.ends[0]], make([]byte, 64), r.open[r.ends[0]:]))
+	f.Add(record(f, []media.Track{
+		{Kind: media.Audio, Codec: media.ALaw, Config: []byte{0x72}},
+		{Kind: media.Audio, Codec: media.AC3, ID: 1, Config: ac3Frame(0)},
+		{Kind: media.Audio, Codec: media.EAC3, ID: 2, Config: eac3Frame(0, 0, 3, 0)},
+		{Kind: media.Audio, Codec: media.MP3, ID: 3, Config: mp3Frame(0)},
+	}, 4, 1).closed)
 	foreign, err := filepath.Glob("testdata/foreign/*")
 	if err != nil || len(foreign) == 0 {
 		f.Fatal("no testdata/foreign", err)

@@ -14,11 +14,11 @@ import (
 func TestAudioIsCounted(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	for _, rate := range []int64{48000, 44100, 22050} {
-		line := timeline{scale: rate, frame: 1024}
+		line := timeline{scale: rate}
 		for n := int64(0); n*1024/rate < 86400; n++ {
 			exact := time.Duration(n*1024/rate)*time.Second + time.Duration(n*1024%rate)*time.Second/time.Duration(rate)
 			at := max(0, exact.Truncate(time.Millisecond)+time.Duration(random.Intn(3)-1)*time.Millisecond)
-			ticks := line.at(at)
+			ticks := line.at(at, 1024)
 			if d := ticks - toTicks(exact, rate); d > rate/50 || d < -rate/50 {
 				t.Fatalf("%d Hz: frame %d is off by %d ticks", rate, n, d)
 			}
@@ -44,10 +44,10 @@ func TestTimeline(t *testing.T) {
 		{"before the start", 0, []time.Duration{-5 * ms, 10 * ms}, []int64{0, 480}},
 		{"a leap of a day", 0, []time.Duration{0, 10 * ms, 24*time.Hour + 10*ms, 24*time.Hour + 20*ms}, []int64{0, 480, 481, 961}},
 	} {
-		line := timeline{scale: 48000, frame: c.frame}
+		line := timeline{scale: 48000}
 		var got []int64
 		for _, at := range c.times {
-			got = append(got, line.at(at))
+			got = append(got, line.at(at, c.frame))
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

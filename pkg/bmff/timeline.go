@@ -6,12 +6,12 @@ import (
 )
 
 // timeline turns times in milliseconds into ticks of a track. RTMP's times jitter
-// by a millisecond: audio frames of one length are counted instead, and only a
+// by a millisecond: frames whose length is known are counted instead, and only a
 // drift beyond maxDrift and two frames moves the count back to the clock.
 type timeline struct {
 	scale   int64
-	frame   int64 // ticks of an audio frame; 0: times count
-	next    int64
+	last    int64 // of the newest sample
+	next    int64 // where it ends; last if nothing tells
 	base    int64 // ticks that were taken off a clock that leapt
 	started bool
 }
@@ -32,30 +32,29 @@ func toTicks(t time.Duration, scale int64) int64 {
 	return seconds*scale + (rest*scale+int64(time.Second)/2)/int64(time.Second)
 }
 
-// at returns the ticks for a sample. They begin at 0 at the earliest and rise by
-// at least 1.
-func (t *timeline) at(dts time.Duration) int64 {
+// at returns the ticks for a sample that lasts so many, 0 if that is not known. They
+// begin at 0 at the earliest and rise by at least 1.
+func (t *timeline) at(dts time.Duration, length int64) int64 {
 	ticks := max(0, toTicks(dts, t.scale)-t.base)
 	if t.started {
 		ticks = t.after(ticks)
 	}
 	t.started = true
-	t.next = ticks + max(1, t.frame)
+	t.last, t.next = ticks, ticks+length
 	return ticks
 }
 
 // after places a sample behind the one before it.
 func (t *timeline) after(ticks int64) int64 {
-	drift := ticks - t.next
-	limit := max(2*t.frame, toTicks(maxDrift, t.scale))
+	drift, length := ticks-t.next, t.next-t.last
+	limit := max(2*length, toTicks(maxDrift, t.scale))
 	switch {
 	case drift > min(toTicks(maxLeap, t.scale), math.MaxInt32/2):
-		t.base += drift
+		next := max(t.next, t.last+1)
+		t.base += ticks - next
+		return next
+	case length > 0 && drift >= -limit && drift <= limit:
 		return t.next
-	case t.frame > 0 && drift >= -limit && drift <= limit:
-		return t.next
-	case t.frame > 0:
-		return max(ticks, t.next-t.frame+1)
 	}
-	return max(ticks, t.next)
+	return max(ticks, t.last+1)
 }

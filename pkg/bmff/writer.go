@@ -28,6 +28,7 @@ type Writer struct {
 	index    Index
 	runs     []*run
 	lines    []timeline
+	groups   []group
 	entries  []entry
 	buf      []byte
 	offset   atomic.Int64 // where buf goes
@@ -56,14 +57,11 @@ func NewWriter(f container.File, o Options) (*Writer, error) {
 			return nil, err
 		}
 		d := e.detail(uint32(i + 1))
-		line := timeline{scale: int64(e.timescale)}
-		if e.counted {
-			line.frame = int64(e.frame)
-		}
 		w.entries = append(w.entries, e)
 		w.index.details = append(w.index.details, d)
 		w.index.Tracks = append(w.index.Tracks, &container.Track{Track: t, Timescale: e.timescale})
-		w.lines = append(w.lines, line)
+		w.lines = append(w.lines, timeline{scale: int64(e.timescale)})
+		w.groups = append(w.groups, group{})
 		w.runs = append(w.runs, &run{track: i, video: t.Kind == media.Video, step: d.step})
 	}
 	w.reserve = newReserve(f, &w.index)
@@ -80,8 +78,9 @@ func (w *Writer) track(s media.Sample) int {
 	return -1
 }
 
-// Write adds a sample. Its times count from the start of the file. The data must
-// not change before the next Flush. A sample without data is none.
+// Write adds what a message carries of a track, which becomes samples of the file.
+// Its times count from the start of the file. The data must not change before the
+// next Flush. A sample without data is none.
 func (w *Writer) Write(s media.Sample) error {
 	i := w.track(s)
 	switch {
@@ -89,22 +88,57 @@ func (w *Writer) Write(s media.Sample) error {
 		return fmt.Errorf("mp4: the file has no %s %s track %d", s.Codec, s.Kind, s.Track)
 	case len(s.Data) == 0:
 		return nil
-	case w.buffered+len(s.Data) > maxFlush || w.waiting == maxRows:
+	case w.buffered+len(s.Data) > maxFlush || w.waiting >= maxRows:
 		return fmt.Errorf("mp4: more than %d samples or %d bytes wait to be flushed", maxRows, maxFlush)
 	}
 	e := &w.entries[i]
 	if bit := uint16(1) << i; w.index.InBand&bit == 0 && codec.DiffersInBand(s.Codec, w.options.Tracks[i].Config, s.Data, e.video.NALULength) {
 		w.index.InBand |= bit
 	}
+	switch s.Codec {
+	case media.VP8, media.VP9:
+		w.learnSize(i, s)
+	case media.AV1:
+		w.learnSize(i, s)
+		s.Data = codec.AV1Sample(s.Data)
+	case media.MP3, media.AC3:
+		w.split(i, s)
+		return nil
+	case media.EAC3:
+		w.gather(i, s)
+		return nil
+	}
+	w.add(i, s, e.audio.Samples(s.Codec, s.Data))
+	return nil
+}
+
+// learnSize takes the size of the picture from the first key frame, for codecs whose
+// configuration may not have it.
+func (w *Writer) learnSize(i int, s media.Sample) {
+	e := &w.entries[i]
+	if e.video.Width > 0 || !s.Key || w.Written() > 0 { // or the head of the file has no size already
+		return
+	}
+	if width, height, ok := codec.ParseFrameSize(s.Codec, s.Data); ok {
+		e.video.Width, e.video.Height = width, height
+		w.index.details[i] = e.detail(uint32(i + 1))
+	}
+}
+
+// add queues a sample of the file. Of sound, length is how many ticks it lasts; 0 if
+// that is not known.
+func (w *Writer) add(i int, s media.Sample, length int) {
+	if len(s.Data) == 0 {
+		return
+	}
 	w.runs[i].add(container.Row{
 		Size: uint32(len(s.Data)),
-		DTS:  w.lines[i].at(s.DTS),
-		CTS:  int32(toTicks(s.CTS, int64(e.timescale))),
+		DTS:  w.lines[i].at(s.DTS, int64(length)),
+		CTS:  int32(toTicks(s.CTS, int64(w.entries[i].timescale))),
 		Key:  s.Key || s.Kind == media.Audio,
 	}, s.Data)
 	w.buffered += len(s.Data)
 	w.waiting++
-	return nil
 }
 
 // Buffered tells how many bytes wait for Flush.
@@ -179,6 +213,7 @@ func (w *Writer) Synced(offset int64) { w.synced.Store(min(offset, w.offset.Load
 func (w *Writer) Close() error {
 	var flushed error
 	if w.err == nil {
+		w.endGroups()
 		flushed = w.Flush()
 	}
 	err := Finalize(&w.index, w.Written()).Apply(w.file)
