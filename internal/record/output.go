@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bytes"
 	"errors"
 	"time"
 
@@ -61,7 +60,7 @@ func newOutput(format, kind Format, f File, packets []*media.Packet, created tim
 	return &flvOutput{Writer: flv.NewWriter(f, flv.Index{Created: created, FrameRate: frameRate}), file: f, format: format}, nil
 }
 
-// tracksOf lists the tracks that packets announce or have.
+// tracksOf lists the tracks that packets announce or have, with what describes them.
 func tracksOf(packets []*media.Packet) []media.Track {
 	var tracks []media.Track
 	find := func(kind media.Kind, codec media.Codec, id uint8) *media.Track {
@@ -77,12 +76,13 @@ func tracksOf(packets []*media.Packet) []media.Track {
 		switch p.Role {
 		case media.Decoder:
 			t := find(p.Kind, p.Codec, p.Track)
-			t.Codec, t.Config = p.Codec, flv.Config(p)
+			if config := flv.Config(p); config != nil || t.Codec != p.Codec {
+				t.Codec, t.Config = p.Codec, config
+			}
 		case media.Frame:
 			for s := range flv.Samples(p) {
-				t := find(s.Kind, s.Codec, s.Track)
-				if t.Config == nil && s.Kind == media.Audio { // MP3 describes itself
-					t.Config = s.Data
+				if t := find(s.Kind, s.Codec, s.Track); len(t.Config) == 0 {
+					t.Config = flv.SampleConfig(p, s)
 				}
 			}
 		}
@@ -126,7 +126,7 @@ func (o *mp4Output) takes(p *media.Packet) bool {
 	}
 	for _, t := range o.tracks {
 		if t.Kind == p.Kind && t.ID == p.Track {
-			return t.Codec == p.Codec && (p.Role != media.Decoder || bytes.Equal(t.Config, flv.Config(p)))
+			return t.Codec == p.Codec && flv.Describes(p, t.Config)
 		}
 	}
 	return false

@@ -71,7 +71,7 @@ func (q *pending) add(p *media.Packet, format Format) bool {
 	switch {
 	case q.key != nil: // an MP4 that waits for the audio's header
 		q.after = append(q.after, p)
-		return p.Kind == media.Audio || p.DTS-q.key.DTS >= audioWait
+		return describesAudio(p) || p.DTS-q.key.DTS >= audioWait
 	case p.Config() && (p.Kind != media.Audio || len(q.audio) == 0):
 		q.addConfig(p)
 	case p.Kind == media.Video:
@@ -138,8 +138,12 @@ func sameSlot(a, b *media.Packet) bool {
 }
 
 func (q *pending) hasAudio() bool {
-	return len(q.audio) > 0 || slices.ContainsFunc(q.configs, func(p *media.Packet) bool { return p.Kind == media.Audio })
+	return slices.ContainsFunc(q.audio, describesAudio) || slices.ContainsFunc(q.configs, describesAudio)
 }
+
+// describesAudio reports whether a track of sound can begin with what a packet tells:
+// a header, or a frame where there is none.
+func describesAudio(p *media.Packet) bool { return p.Kind == media.Audio && flv.Config(p) != nil }
 
 // worthKeeping: the publication ended, and all there is is some audio.
 func (q *pending) worthKeeping() bool {
