@@ -97,7 +97,10 @@ func track(t *container.Track) []string {
 		return videoTrack(t)
 	}
 	parts := []string{fmt.Sprintf("%-5s", t.Kind)}
-	name := strings.ToUpper(t.Codec.String())
+	name := map[media.Codec]string{media.AC3: "AC-3", media.EAC3: "E-AC-3", media.ALaw: "G.711 A-law", media.MuLaw: "G.711 mu-law"}[t.Codec]
+	if name == "" {
+		name = strings.ToUpper(t.Codec.String())
+	}
 	if a, err := codec.ParseAudio(t.Codec, t.Config); err == nil {
 		if a.Profile != "" {
 			name = a.Profile

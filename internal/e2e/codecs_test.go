@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rtmptool/rtmptool/internal/peers"
+)
+
+// encode makes a source of 3 s with FFmpeg.
+func encode(t *testing.T, arguments string) string {
+	t.Helper()
+	source := filepath.Join(t.TempDir(), "source.mkv")
+	args := append([]string{"-v", "error", "-nostdin"}, strings.Fields(arguments)...)
+	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), append(args, "-t", "3", source)...); err != nil || stderr != "" {
+		t.Fatalf("encode %s: %v\n%s", arguments, err, stderr)
+	}
+	return source
+}
+
+// send publishes a source as fast as it goes; what it does to the packets on the way is
+// up to the arguments.
+func (s *server) send(source, name string, args ...string) {
+	s.t.Helper()
+	all := append([]string{"-v", "error", "-nostdin", "-i", source, "-c", "copy"}, args...)
+	if _, stderr, err := peers.Run(s.t, patience, peers.FFmpeg(s.t), append(all, "-f", "flv", s.URL+"/"+name)...); err != nil || stderr != "" {
+		s.t.Fatalf("publish %s: %v\n%s", name, err, stderr)
+	}
+}
+
+// Every codec that FFmpeg sends and that an MP4 can hold is in it as it was sent.
+func TestEveryCodecAsMP4(t *testing.T) {
+	t.Parallel()
+	const (
+		stereo  = "-f lavfi -i aevalsrc=sin(440*2*PI*t)|sin(660*2*PI*t):s="
+		mono    = "-f lavfi -i sine=f=440:r="
+		of51    = "-f lavfi -i aevalsrc=exprs=sin(440*2*PI*t)|sin(550*2*PI*t)|sin(660*2*PI*t)|sin(50*2*PI*t)|sin(770*2*PI*t)|sin(880*2*PI*t):c=5.1:s=48000"
+		ms      = time.Millisecond
+		picture = "-f lavfi -i testsrc2=size=64x64:rate=30 "
+	)
+	s := serve(t, "--record-format", "mp4")
+	for _, tt := range []struct {
+		name    string
+		encode  string
+		frame   time.Duration // at most
+		want    string        // as ffprobe tells it
+		inspect string
+	}{
+		{"ac3", of51 + " -c:a ac3 -b:a 448k", 32 * ms, "ac3,48000,6,5.1(side)", "AC-3 48 kHz 6 channels"},
+		{"ac3-odd", stereo + "44100 -c:a ac3 -b:a 96k", 35 * ms, "ac3,44100,2,stereo", "AC-3 44.1 kHz stereo"},
+		{"eac3", of51 + " -c:a eac3 -b:a 384k", 32 * ms, "eac3,48000,6,5.1(side)", "E-AC-3 48 kHz 6 channels"},
+		{"eac3-three-blocks", of51 + " -c:a eac3 -b:a 2000k", 32 * ms, "eac3,48000,6,5.1(side)", "E-AC-3 48 kHz 6 channels"},
+		{"eac3-one-block", of51 + " -c:a eac3 -b:a 5000k", 32 * ms, "eac3,48000,6,5.1(side)", "E-AC-3 48 kHz 6 channels"},
+		{"mp3", stereo + "44100 -c:a libmp3lame", 27 * ms, "mp3,44100,2,stereo", "MP3 44.1 kHz stereo"},
+		{"mp3-low", mono + "22050 -c:a libmp3lame", 27 * ms, "mp3,22050,1,mono", "MP3 22.05 kHz mono"},
+		{"alaw", mono + "8000 -c:a pcm_alaw", 128 * ms, "pcm_alaw,8000,1,mono", "G.711 A-law 8 kHz mono"},
+		{"mulaw", mono + "8000 -c:a pcm_mulaw", 128 * ms, "pcm_mulaw,8000,1,mono", "G.711 mu-law 8 kHz mono"},
+		{"alaw-44", stereo + "44100 -c:a pcm_alaw", 24 * ms, "pcm_alaw,44100,2,stereo", "G.711 A-law 44.1 kHz stereo"},
+		{"pcm", stereo + "44100 -c:a pcm_s16le", 24 * ms, "pcm_s16le,44100,2,stereo", "PCM 44.1 kHz stereo"},
+		{"pcm-8", mono + "11025 -c:a pcm_u8", 93 * ms, "pcm_u8,11025,1,mono", "PCM 11.025 kHz mono"},
+		{"flac", stereo + "96000 -c:a flac", 48 * ms, "flac,96000,2,stereo", "FLAC 96 kHz stereo"},
+		{"opus", stereo + "48000 -c:a libopus -frame_duration 60", 60 * ms, "opus,48000,2,stereo", "OPUS 48 kHz stereo"},
+		{"aac", stereo + "48000 -c:a aac", 22 * ms, "aac,48000,2,stereo", "AAC-LC 48 kHz stereo"},
+		{"h264-mulaw", picture + mono + "8000 -c:v libx264 -g 30 -bf 0 -c:a pcm_mulaw", 128 * ms, "pcm_mulaw,8000,1,mono", "G.711 mu-law 8 kHz mono"},
+		{"vp9-ac3", picture + stereo + "48000 -c:v libvpx-vp9 -g 30 -c:a ac3", 34 * ms, "ac3,48000,2,stereo", "VP9 Profile 0"},
+		{"av1-opus", picture + stereo + "48000 -c:v libaom-av1 -cpu-used 8 -g 30 -c:a libopus", 34 * ms, "opus,48000,2,stereo", "AV1 Main 64x64"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			source, stream := encode(t, tt.encode), "live/"+tt.name
+			s.send(source, stream)
+			path := s.await("recorded", stream)["path"].(string)
+			if filepath.Ext(path) != ".mp4" {
+				t.Fatalf("recorded as %s", filepath.Ext(path))
+			}
+			plainMP4(t, path)
+			whole(t, path)
+			sameStreams(t, source, path, "a")
+			if strings.Contains(tt.encode, picture) {
+				sameStreams(t, source, path, "v")
+				sameOffset(t, source, path)
+				if got := entries(t, path, "v", "width,height"); got != "64,64" {
+					t.Errorf("a picture of %s", got)
+				}
+			}
+			if got := entries(t, path, "a", "codec_name,sample_rate,channels,channel_layout"); got != tt.want {
+				t.Errorf("ffprobe sees %s, want %s", got, tt.want)
+			}
+			packets := peers.Packets(t, source, "a")
+			want := tt.frame + packets[len(packets)-1].DTS - packets[0].DTS
+			if got, err := time.ParseDuration(entries(t, path, "a", "duration") + "s"); err != nil || (got-want).Abs() > tt.frame {
+				t.Errorf("the sound lasts %v, want %v (%v)", got, want, err)
+			}
+			if code, out := tool(t, "inspect", path); code != 0 || !strings.Contains(out, tt.inspect) {
+				t.Errorf("inspect: exit %d, no %q\n%s", code, tt.inspect, out)
+			}
+		})
+	}
+}
+
+// entries asks FFprobe for entries of a stream, in its order.
+func entries(t *testing.T, path, stream, names string) string {
+	t.Helper()
+	return strings.Join(strings.Fields(probe(t, path, "-select_streams", stream, "-show_entries", "stream="+names)), ",")
+}
