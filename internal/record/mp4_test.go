@@ -17,6 +17,28 @@ var (
 	hvcC  = unhex("90 68766331 01 01 60000000 900000000000 5d f000 fc fd f8 f8 0000 0f 00")
 )
 
+// Sound without a configuration, up to where frames differ.
+const (
+	ac3Stereo = "91 61632D33 0b77fe95144043e1"
+	ac3Of51   = "91 61632D33 0b77b50b1e40ebf8"
+)
+
+var ac3Header = unhex("90 61632D33") // as FFmpeg sends it
+
+// withSound sends a GOP with packets of sound that begin so.
+func (f *feed) withSound(frames int, sound string) {
+	for i := range frames {
+		if i == 0 {
+			f.key()
+		} else {
+			f.inter()
+		}
+		f.wait(10 * ms)
+		f.send(flv.TagAudio, f.numbered(sound))
+		f.wait(22 * ms)
+	}
+}
+
 func (f *feed) hevc(key bool) *media.Packet {
 	if key {
 		return f.send(flv.TagVideo, f.numbered("91 68766331 000000 00000006 2601"))
@@ -128,6 +150,46 @@ func TestFilesOfAChangingStream(t *testing.T) {
 				f.wait(33 * ms)
 			}
 		}, 1, 0},
+		{"AC-3, whose header tells nothing", MP4, func(f *feed) {
+			f.send(flv.TagAudio, ac3Header)
+			f.send(flv.TagVideo, avcC)
+			f.withSound(20, ac3Stereo)
+			f.send(flv.TagAudio, ac3Header)
+			f.withSound(20, ac3Stereo)
+		}, 1, 1},
+		{"AC-3 of more channels inside a GOP", MP4, func(f *feed) {
+			f.send(flv.TagVideo, avcC)
+			f.withSound(10, ac3Stereo)
+			f.send(flv.TagAudio, f.numbered(ac3Of51))
+			f.wait(32 * ms)
+			f.withSound(10, ac3Of51)
+		}, 2, 2},
+		{"G.711 with H.265", Auto, func(f *feed) {
+			f.send(flv.TagVideo, hvcC)
+			for i := range 20 {
+				f.hevc(i == 0)
+				f.send(flv.TagAudio, f.numbered("82"))
+				f.wait(20 * ms)
+			}
+		}, 1, 1},
+		{"G.711, then stereo, without video", MP4, func(f *feed) {
+			for i := range 300 {
+				f.send(flv.TagAudio, f.numbered([]string{"72", "73"}[i/200]))
+				f.wait(20 * ms)
+			}
+		}, 2, 2},
+		{"VP9 without a header", MP4, func(f *feed) {
+			f.send(flv.TagVideo, unhex("93 76703039 824983420003f003f0"))
+			for range 20 {
+				f.send(flv.TagVideo, f.numbered("A3 76703039 8600"))
+				f.send(flv.TagAudio, f.numbered("3F"))
+				f.wait(33 * ms)
+			}
+		}, 1, 1},
+		{"Speex has no place in MP4", MP4, func(f *feed) {
+			f.send(flv.TagVideo, avcC)
+			f.withSound(40, "B6")
+		}, 1, 0},
 		{"video only", MP4, func(f *feed) {
 			f.send(flv.TagVideo, avcC)
 			for i := range 40 {
@@ -179,6 +241,9 @@ func TestFilesOfAChangingStream(t *testing.T) {
 					for s := range flv.Samples(p) {
 						want[s.Kind] = append(want[s.Kind], string(s.Data))
 					}
+				}
+				if warnings := d.lines(t, "warn"); tt.format == MP4 && len(warnings) != tt.files-tt.mp4s {
+					t.Errorf("%d files in another format than was wanted, and %d warnings: %v", tt.files-tt.mp4s, len(warnings), warnings)
 				}
 				for _, kind := range []media.Kind{media.Video, media.Audio} {
 					if !slices.Equal(got[kind], want[kind]) {

@@ -1,6 +1,7 @@
 package bmff
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -124,13 +125,14 @@ func setCompleteness(hvcc []byte, complete bool) {
 	}
 }
 
-// vpConfig is the payload of vpcC: a FullBox of version 1 around a record of 8
-// bytes. Some publishers send the FullBox.
+// vpConfig is the payload of vpcC: a FullBox of version 1 around a record. FFmpeg 9
+// sends the FullBox. No record begins so: its bit depth is not 0.
 func vpConfig(config []byte) []byte {
-	if len(config) >= 12 {
+	full := []byte{1, 0, 0, 0}
+	if bytes.HasPrefix(config, full) {
 		return config
 	}
-	return append([]byte{1, 0, 0, 0}, config...)
+	return append(full, config...)
 }
 
 func audioEntry(t media.Track) (entry, error) {

@@ -7,9 +7,9 @@ import (
 )
 
 // parseVPCC reads a VPCodecConfigurationRecord (VP codec ISO media file format
-// binding): 8 bytes, which FFmpeg sends, or these behind the version 1 and
-// the flags 0 of a FullBox, which MediaMTX sends. The two differ by the bit
-// depth, which is never 0. The record does not have the size of the picture.
+// binding): 8 bytes, or these behind the version 1 and the flags 0 of a FullBox, as
+// FFmpeg 9 and MediaMTX send them. The two differ by the bit depth, which is never 0.
+// The record does not have the size of the picture.
 func parseVPCC(config []byte) (Video, error) {
 	var v Video
 	c := cursor{name: "vpcC", buf: config}

@@ -1,0 +1,226 @@
+package e2e
+
+import (
+	"bytes"
+	be "encoding/binary"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rtmptool/rtmptool/internal/peers"
+	"github.com/rtmptool/rtmptool/pkg/flv"
+	"github.com/rtmptool/rtmptool/pkg/media"
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
+)
+
+// Encoders send more forms of bodies than FFmpeg does. Here FFmpeg's packets go out in
+// the forms of others, and are in the MP4 as FFmpeg made them.
+func TestBodiesOfOtherEncoders(t *testing.T) {
+	t.Parallel()
+	const vp9 = "-f lavfi -i testsrc2=size=64x64:rate=30 -c:v libvpx-vp9 -g 30"
+	for _, tt := range []struct {
+		name, format string
+		source       func(t *testing.T) string
+		bodies       func(packets []*media.Packet) []rtmp.Message
+		stream       string
+	}{
+		{"H.265 by number 12", "auto", func(t *testing.T) string { return peers.Source(t, "h265") }, hevcBodies(0x10|12, 0x20|12), "v"},
+		{"H.265 by number 7, inter frames without a type", "auto", func(t *testing.T) string { return peers.Source(t, "h265") }, hevcBodies(0x10|7, 7), "v"},
+		{"VP8 without a header", "mp4", func(t *testing.T) string {
+			return encode(t, "-f lavfi -i testsrc2=size=64x64:rate=30 -c:v libvpx -g 30")
+		}, vp8Bodies, "v"},
+		{"VP9 without a header", "mp4", func(t *testing.T) string { return encodeFLV(t, vp9) }, vp9Bodies(false), "v"},
+		{"VP9 with a header of 8 bytes", "mp4", func(t *testing.T) string { return encodeFLV(t, vp9) }, vp9Bodies(true), "v"},
+		{"several frames of MP3 a message", "mp4", func(t *testing.T) string { return encodeFLV(t, "-f lavfi -i sine=r=44100 -c:a libmp3lame") }, mp3Bodies, "a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			source := tt.source(t)
+			packets := packetsOf(t, source)
+			s := serve(t, "--record-format", tt.format)
+			s.sendMessages("live/main", tt.bodies(packets))
+			path := s.await("recorded", "live/main")["path"].(string)
+			if filepath.Ext(path) != ".mp4" {
+				t.Fatalf("recorded as %s", filepath.Ext(path))
+			}
+			plainMP4(t, path)
+			whole(t, path)
+			sameStreams(t, source, path, tt.stream)
+			if tt.stream == "v" && entries(t, path, "v", "width,height") != entries(t, source, "v", "width,height") {
+				t.Errorf("a picture of %s", entries(t, path, "v", "width,height"))
+			}
+			if code, out := tool(t, "inspect", path); code != 0 {
+				t.Errorf("inspect: exit %d\n%s", code, out)
+			}
+		})
+	}
+}
+
+// encodeFLV is encode, for what FFmpeg writes into FLV files.
+func encodeFLV(t *testing.T, arguments string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "source.flv")
+	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", encode(t, arguments), "-c", "copy", out); err != nil || stderr != "" {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	return out
+}
+
+// packetsOf reads the audio and video of an FLV file, or the frames of VP8 that FFmpeg
+// finds in another.
+func packetsOf(t *testing.T, path string) []*media.Packet {
+	t.Helper()
+	if filepath.Ext(path) != ".flv" {
+		return vp8Packets(t, path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags, err := flv.NewReader(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packets []*media.Packet
+	for tag, err := tags.Next(); err == nil; tag, err = tags.Next() {
+		if p, err := flv.Parse(tag.Type, bytes.Clone(tag.Body)); err == nil && p.Kind != media.Data {
+			p.DTS = tag.Time
+			packets = append(packets, p)
+		}
+	}
+	return packets
+}
+
+// vp8Packets takes frames from an IVF file: a header of 32 bytes, then a size of 4
+// bytes and a time of 8 in front of each frame, little endian.
+func vp8Packets(t *testing.T, path string) []*media.Packet {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "source.ivf")
+	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", path, "-c", "copy", out); err != nil || stderr != "" {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packets []*media.Packet
+	for b = b[32:]; len(b) > 12; {
+		end := 12 + be.LittleEndian.Uint32(b)
+		at := time.Duration(len(packets)) * time.Second / 30
+		packets = append(packets, &media.Packet{Kind: media.Video, DTS: at, Body: b[12:end]})
+		b = b[end:]
+	}
+	return packets
+}
+
+func message(p *media.Packet, body []byte) rtmp.Message {
+	kind := uint8(rtmp.TypeVideo)
+	if p.Kind == media.Audio {
+		kind = rtmp.TypeAudio
+	}
+	return rtmp.Message{Type: kind, Timestamp: uint32(p.DTS.Milliseconds()), Body: body}
+}
+
+// hevcBodies gives H.265 the legacy form, with these first bytes.
+func hevcBodies(key, inter byte) func([]*media.Packet) []rtmp.Message {
+	return func(packets []*media.Packet) (all []rtmp.Message) {
+		for _, p := range packets {
+			switch {
+			case p.Kind == media.Audio:
+				all = append(all, message(p, p.Body))
+			case p.Role == media.Decoder:
+				all = append(all, message(p, append([]byte{key, 0, 0, 0, 0}, flv.Config(p)...)))
+			case p.Role == media.Frame:
+				for s := range flv.Samples(p) {
+					first, cts := inter, s.CTS.Milliseconds()
+					if s.Key {
+						first = key
+					}
+					all = append(all, message(p, append([]byte{first, 1, byte(cts >> 16), byte(cts >> 8), byte(cts)}, s.Data...)))
+				}
+			}
+		}
+		return all
+	}
+}
+
+func vp8Bodies(packets []*media.Packet) (all []rtmp.Message) {
+	for _, p := range packets {
+		h := flv.Header{Kind: media.Video, Enhanced: true, FrameType: 2, Type: flv.CodedFrames, Multitrack: flv.Single, Codec: media.VP8}
+		if p.Body[0]&1 == 0 {
+			h.FrameType = 1
+		}
+		all = append(all, message(p, append(h.Append(nil), p.Body...)))
+	}
+	return all
+}
+
+// vp9Bodies cuts the version and the flags of a box off the configuration, or leaves
+// it out.
+func vp9Bodies(header bool) func([]*media.Packet) []rtmp.Message {
+	return func(packets []*media.Packet) (all []rtmp.Message) {
+		for _, p := range packets {
+			switch {
+			case p.Role == media.Frame:
+				all = append(all, message(p, p.Body))
+			case p.Role == media.Decoder && header:
+				const record = 8
+				config := flv.Config(p)
+				front := p.Body[:len(p.Body)-len(config)]
+				all = append(all, message(p, append(bytes.Clone(front), config[len(config)-record:]...)))
+			}
+		}
+		return all
+	}
+}
+
+// mp3Bodies puts three frames in a message.
+func mp3Bodies(packets []*media.Packet) (all []rtmp.Message) {
+	for i, p := range packets {
+		if i%3 == 0 {
+			all = append(all, message(p, p.Body))
+			continue
+		}
+		last := &all[len(all)-1]
+		last.Body = append(bytes.Clone(last.Body), p.Body[1:]...)
+	}
+	return all
+}
+
+// sendMessages publishes messages, and leaves when the server has read them all.
+func (s *server) sendMessages(name string, messages []rtmp.Message) {
+	s.t.Helper()
+	check := func(err error) {
+		s.t.Helper()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	address, err := rtmp.ParseAddress(s.URL + "/" + name)
+	check(err)
+	conn, err := net.Dial("tcp", address.Host)
+	check(err)
+	defer conn.Close()
+	check(conn.SetDeadline(time.Now().Add(patience)))
+	client := rtmp.NewClient(rtmp.NewConn(conn, conn), address)
+	check(client.Publish())
+	for _, m := range messages {
+		m.StreamID = client.StreamID
+		check(client.WriteMessages(m))
+	}
+	const last = 99
+	check(client.WriteMessages(rtmp.Command{Name: "_checkbw", Transaction: last}.Message(0)))
+	for answered := false; !answered; {
+		m, err := client.ReadMessage()
+		check(err)
+		command, _ := rtmp.ParseCommand(m)
+		answered = m.Type == rtmp.TypeCommandAMF0 && command.Transaction == last
+	}
+}
