@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -60,38 +59,16 @@ const longStep = 10 * time.Minute
 // picture returns the configuration and the first keyframe of a source.
 func picture(t *testing.T) (config, key *media.Packet) {
 	t.Helper()
-	f, err := os.Open(peers.Source(t, "h264"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tags, err := flv.NewReader(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key == nil {
-		tag, err := tags.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if tag.Type != flv.TagVideo {
-			continue
-		}
-		p, err := flv.Parse(tag.Type, bytes.Clone(tag.Body))
+	for _, p := range packetsOf(t, peers.Source(t, "h264")) {
 		switch {
-		case err != nil:
-			t.Fatal(err)
-		case p.Role == media.Decoder:
+		case p.Kind == media.Video && p.Role == media.Decoder:
 			config = p
 		case p.Key:
-			key = p
+			return config, p
 		}
 	}
-	return config, key
+	t.Fatal("the source has no keyframe")
+	return nil, nil
 }
 
 func longFLV(t *testing.T, f *os.File, long time.Duration) {

@@ -102,7 +102,10 @@ func (f *feed) wait(d time.Duration) {
 }
 
 // gop sends a keyframe and others, 33 ms apart, each followed by audio.
-func (f *feed) gop(frames int) {
+func (f *feed) gop(frames int) { f.gopWith("AF 01", frames) }
+
+// gopWith sends a GOP with audio whose bodies begin so.
+func (f *feed) gopWith(sound string, frames int) {
 	for i := range frames {
 		if i == 0 {
 			f.key()
@@ -110,7 +113,7 @@ func (f *feed) gop(frames int) {
 			f.inter()
 		}
 		f.wait(10 * ms)
-		f.audio()
+		f.send(flv.TagAudio, f.numbered(sound))
 		f.wait(23 * ms)
 	}
 }

@@ -25,20 +25,6 @@ const (
 
 var ac3Header = unhex("90 61632D33") // as FFmpeg sends it
 
-// withSound sends a GOP with packets of sound that begin so.
-func (f *feed) withSound(frames int, sound string) {
-	for i := range frames {
-		if i == 0 {
-			f.key()
-		} else {
-			f.inter()
-		}
-		f.wait(10 * ms)
-		f.send(flv.TagAudio, f.numbered(sound))
-		f.wait(22 * ms)
-	}
-}
-
 func (f *feed) hevc(key bool) *media.Packet {
 	if key {
 		return f.send(flv.TagVideo, f.numbered("91 68766331 000000 00000006 2601"))
@@ -153,16 +139,16 @@ func TestFilesOfAChangingStream(t *testing.T) {
 		{"AC-3, whose header tells nothing", MP4, func(f *feed) {
 			f.send(flv.TagAudio, ac3Header)
 			f.send(flv.TagVideo, avcC)
-			f.withSound(20, ac3Stereo)
+			f.gopWith(ac3Stereo, 20)
 			f.send(flv.TagAudio, ac3Header)
-			f.withSound(20, ac3Stereo)
+			f.gopWith(ac3Stereo, 20)
 		}, 1, 1},
 		{"AC-3 of more channels inside a GOP", MP4, func(f *feed) {
 			f.send(flv.TagVideo, avcC)
-			f.withSound(10, ac3Stereo)
+			f.gopWith(ac3Stereo, 10)
 			f.send(flv.TagAudio, f.numbered(ac3Of51))
 			f.wait(32 * ms)
-			f.withSound(10, ac3Of51)
+			f.gopWith(ac3Of51, 10)
 		}, 2, 2},
 		{"G.711 with H.265", Auto, func(f *feed) {
 			f.send(flv.TagVideo, hvcC)
@@ -188,7 +174,7 @@ func TestFilesOfAChangingStream(t *testing.T) {
 		}, 1, 1},
 		{"Speex has no place in MP4", MP4, func(f *feed) {
 			f.send(flv.TagVideo, avcC)
-			f.withSound(40, "B6")
+			f.gopWith("B6", 40)
 		}, 1, 0},
 		{"video only", MP4, func(f *feed) {
 			f.send(flv.TagVideo, avcC)
