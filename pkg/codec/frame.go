@@ -90,11 +90,14 @@ func flacSamples(frame []byte) int {
 
 // FrameConfig returns what a frame tells where a configuration is missing: the
 // frame itself if such a codec needs no other, the record of a key frame of VP8 or
-// VP9, or nil. It may alias the frame.
+// VP9, or nil, as of a frame that cannot be read. It may alias the frame.
 func FrameConfig(c media.Codec, frame []byte, key bool) []byte {
 	switch {
 	case SelfDescribing(c):
-		return frame[:min(len(frame), MaxConfig)]
+		config := frame[:min(len(frame), MaxConfig)]
+		if _, err := ParseAudio(c, config); err == nil { // else a later one tells
+			return config
+		}
 	case key && c == media.VP8:
 		return vp8Record(frame)
 	case key && c == media.VP9:

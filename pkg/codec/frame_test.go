@@ -167,6 +167,8 @@ func TestFrameConfig(t *testing.T) {
 		want  string
 	}{
 		{"AC-3", media.AC3, "0b77b0f51e40ebf8", false, "0b77b0f51e40ebf8"},
+		{"AC-3, broken", media.AC3, "0b78b0f51e40ebf8", false, ""},
+		{"AC-3, empty", media.AC3, "", false, ""},
 		{"AAC", media.AAC, "2110", false, ""},
 		{"VP8", media.VP8, "10 02 00 9d012a 4000 4000", true, "00 00 82 02 02 02 0000"},
 		{"VP8 version 3", media.VP8, "16 02 00 9d012a 4000 4000", true, "03 00 82 02 02 02 0000"},

@@ -141,8 +141,8 @@ func Describes(p *media.Packet, config []byte) bool {
 		return false
 	}
 	was, _ := codec.ParseAudio(p.Codec, config)
-	is, err := codec.ParseAudio(p.Codec, own)
-	return err != nil || is == was // a broken frame changes nothing
+	is, _ := codec.ParseAudio(p.Codec, own)
+	return is == was
 }
 
 // payload returns what a packet carries for its first track.

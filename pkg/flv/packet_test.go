@@ -33,6 +33,8 @@ func TestKeyByBitstream(t *testing.T) {
 	}
 }
 
+const ac3Stereo = "0b77fe95144043e1"
+
 func TestConfig(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -63,8 +65,8 @@ func TestConfig(t *testing.T) {
 		want string
 	}{
 		{"MP3", media.Audio, "2F" + mp3Frame, mp3Frame},
-		{"AC-3", media.Audio, "91 61632D33 0B77", "0B77"},
-		{"first of many tracks", media.Audio, "95 11 65632D33 01" + sized("0B77") + "02" + sized("00"), "0B77"},
+		{"AC-3", media.Audio, "91 61632D33" + ac3Stereo, ac3Stereo},
+		{"first of many tracks", media.Audio, "95 11 61632D33 01" + sized(ac3Stereo) + "02" + sized("00"), ac3Stereo},
 		{"A-law", media.Audio, "72 D5", "72"},
 		{"PCM, empty", media.Audio, "3F", "3F"},
 		{"VP8 key", media.Video, "91 76703038" + vp8Key, "00 00 82 02 02 02 0000"},
@@ -83,7 +85,7 @@ func TestConfig(t *testing.T) {
 		kind media.Kind
 		hex  string
 	}{
-		{media.Audio, "90 61632D33"}, {media.Video, "90 61763031"}, {media.Audio, "AF 01" + aacFrame}, {media.Audio, "B2 01"}, {media.Audio, "DF FC"},
+		{media.Audio, "90 61632D33"}, {media.Audio, "91 61632D33"}, {media.Audio, "91 61632D33 0B77"}, {media.Video, "90 61763031"}, {media.Audio, "AF 01" + aacFrame}, {media.Audio, "B2 01"}, {media.Audio, "DF FC"},
 		{media.Video, "17 01 000000" + avcKey}, {media.Video, "A1 76703038" + vp8Inter}, {media.Video, "17 02 000000"},
 	} {
 		p, err := Parse(tagType(tc.kind), unhex(tc.hex))
@@ -100,7 +102,7 @@ func TestConfig(t *testing.T) {
 
 // What a packet tells is that of the track, or something else.
 func TestDescribes(t *testing.T) {
-	const ac3Stereo, ac3Of51 = "0b77fe95144043e1", "0b77b50b1e40ebf8"
+	const ac3Of51 = "0b77b50b1e40ebf8"
 	for _, tc := range []struct {
 		name   string
 		kind   media.Kind
