@@ -13,9 +13,9 @@ import (
 // PCM and G.711 have no frames. In a file of QuickTime one of their samples is one
 // number a channel with a duration of 1; that would take 8000 to 44100 rows of the
 // index a second. Here a sample is what a message carries, and lasts as long as that.
-// The entries say nothing against it; FFmpeg and GStreamer put numbers together into
-// chunks only where all durations are 1 or all sizes are the same, and else read sample
-// by sample, so that their packets are those that the publisher sent.
+// The entries say nothing against it. FFmpeg and GStreamer put numbers together into
+// chunks only where all durations are 1 or stsz has one size for all; ours has neither,
+// and they read sample by sample: packets are those that the publisher sent.
 
 // split adds the frames of a message one by one, so that each has its duration. What
 // is not followed by another whole head stays in one piece.
