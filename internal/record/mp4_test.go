@@ -32,6 +32,46 @@ func (f *feed) hevc(key bool) *media.Packet {
 	return f.send(flv.TagVideo, f.numbered("A1 68766331 000021 00000006 0201"))
 }
 
+// Sound that changes before the first keyframe: the file has the newest, and all of
+// the video.
+func TestSoundThatChangesBeforeTheFile(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before string // begin of the bodies
+		after  string
+	}{
+		{"another codec", "AF 01", "82"},
+		{"more channels", ac3Stereo, ac3Of51},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &testDisk{}
+				f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
+				c := d.config()
+				c.Format = MP4
+				r := Start(c, "live/a", f.p.Cursor())
+				f.send(flv.TagVideo, avcC)
+				f.send(flv.TagAudio, asc)
+				for i := range 40 {
+					f.inter()
+					f.send(flv.TagAudio, f.numbered([]string{tt.before, tt.after}[i/20]))
+					f.wait(20 * ms)
+				}
+				f.gopWith(tt.after, 10)
+				f.p.Close()
+				<-r.Done()
+				if r.Disabled() || len(d.files) != 1 {
+					t.Fatalf("%d files, %v", len(d.files), r.Status().Err)
+				}
+				got := contents(t, d.files[0].bytes())
+				if video, sound := len(got[media.Video]), len(got[media.Audio]); video != 10 || sound != 20+10 {
+					t.Errorf("%d pictures and %d packets of sound, want 10 and 30", video, sound)
+				}
+			})
+		})
+	}
+}
+
 // contents lists the frames of a finished file of either kind, a kind of media
 // each, as packets carried them.
 func contents(t *testing.T, data []byte) map[media.Kind][]string {

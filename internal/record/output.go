@@ -60,7 +60,8 @@ func newOutput(format, kind Format, f File, packets []*media.Packet, created tim
 	return &flvOutput{Writer: flv.NewWriter(f, flv.Index{Created: created, FrameRate: frameRate}), file: f, format: format}, nil
 }
 
-// tracksOf lists the tracks that packets announce or have, with what describes them.
+// tracksOf lists the tracks that packets announce or have, with what describes them:
+// the newest, where sound changes before the file begins.
 func tracksOf(packets []*media.Packet) []media.Track {
 	var tracks []media.Track
 	find := func(kind media.Kind, codec media.Codec, id uint8) *media.Track {
@@ -81,8 +82,10 @@ func tracksOf(packets []*media.Packet) []media.Track {
 			}
 		case media.Frame:
 			for s := range flv.Samples(p) {
-				if t := find(s.Kind, s.Codec, s.Track); len(t.Config) == 0 {
-					t.Config = flv.SampleConfig(p, s)
+				t := find(s.Kind, s.Codec, s.Track)
+				changed := t.Codec != s.Codec || s.Track == p.Track && !flv.Describes(p, t.Config)
+				if changed || len(t.Config) == 0 {
+					t.Codec, t.Config = s.Codec, flv.SampleConfig(p, s)
 				}
 			}
 		}
@@ -132,7 +135,11 @@ func (o *mp4Output) takes(p *media.Packet) bool {
 	return false
 }
 
+// write leaves out sound that came before a change of it, and before the file began.
 func (o *mp4Output) write(p *media.Packet, at time.Duration) error {
+	if !o.takes(p) {
+		return nil
+	}
 	for s := range flv.Samples(p) {
 		s.DTS = at
 		if err := o.Write(s); err != nil {
