@@ -185,8 +185,13 @@ func (c *Cursor) skip(batch *Batch, limit uint64) {
 
 // lose moves the cursor on and counts what it misses.
 func (c *Cursor) lose(to uint64) {
-	c.gaps.Packets += to - c.next
-	c.skipped += to - c.next
+	lost, total := to-c.next, &c.stream.registry.viewerSkipped
+	if c.patient {
+		total = &c.stream.registry.recorderSkipped
+	}
+	total.Add(lost)
+	c.gaps.Packets += lost
+	c.skipped += lost
 	c.next = to
 }
 

@@ -21,6 +21,7 @@ type model struct {
 	place  map[*media.Packet]uint64
 	starts map[uint64][]*media.Packet // the configurations of each place to begin at
 	spans  []*span                    // of publications
+	totals Totals                     // gaps are counted once a cursor is closed
 }
 
 type span struct{ first, end uint64 }
@@ -31,6 +32,9 @@ func (m *model) packet(p *media.Packet, configs []*media.Packet) {
 	at := uint64(len(m.log))
 	m.log = append(m.log, p)
 	m.place[p] = at
+	if p.Kind != media.Data {
+		m.totals.Bytes += uint64(len(p.Body))
+	}
 	if p.Kind == media.Video && p.Key && p.Track == 0 {
 		m.starts[at] = configs
 	}
@@ -131,6 +135,11 @@ func (j *judge) finish() {
 	if g := j.cursor.Gaps(); g != want {
 		j.Errorf("%s: gaps %+v, want %+v", j.who, g, want)
 	}
+	if j.patient {
+		j.m.totals.RecorderSkipped += want.Packets
+	} else {
+		j.m.totals.ViewerSkipped += want.Packets
+	}
 	j.cursor.Close()
 }
 
@@ -216,6 +225,9 @@ func (s *schedule) step() {
 	for s.prompt.take() {
 	}
 	s.checkRing()
+	if got := s.r.Totals(); got.Bytes != s.m.totals.Bytes {
+		s.Fatalf("%d bytes received, want %d", got.Bytes, s.m.totals.Bytes)
+	}
 }
 
 // checkRing: the account is right, and within the limits after each packet.
@@ -269,6 +281,9 @@ func (s *schedule) run(steps int) {
 		}
 	}
 	wantEmpty(s.T, s.r, stream)
+	if got := s.r.Totals(); got != s.m.totals {
+		s.Errorf("totals %+v, want %+v", got, s.m.totals)
+	}
 }
 
 // The laws hold in any history, with room for all and with hardly any.

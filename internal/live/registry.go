@@ -56,8 +56,12 @@ type Registry struct {
 	live   atomic.Int64 // publications
 	rings  atomic.Int64 // that hold something
 
+	viewerSkipped   atomic.Uint64 // entries that cursors of viewers have lost
+	recorderSkipped atomic.Uint64
+
 	mu      sync.Mutex // guards what follows; taken before a stream's own
 	streams map[string]*Stream
+	past    uint64 // bytes of publications that are over
 }
 
 // NewRegistry returns an empty registry.
@@ -86,7 +90,7 @@ func (r *Registry) replace(name string, evict func()) (p, old *Publication, err 
 	}
 	if old != nil {
 		s.end(old)
-		r.live.Add(-1)
+		r.over(old)
 	}
 	if int(r.live.Load()) >= r.config.MaxPublishers {
 		r.release(s)
@@ -116,6 +120,24 @@ func (r *Registry) Streams() []*Stream {
 	return all
 }
 
+// Totals counts what has happened since the registry was made.
+type Totals struct {
+	Bytes           uint64 // of audio and video received
+	ViewerSkipped   uint64 // packets that viewers did not get because they were too slow
+	RecorderSkipped uint64 // packets that recorders did not get
+}
+
+// Totals returns a snapshot. No count is ever lower than before.
+func (r *Registry) Totals() Totals {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := Totals{Bytes: r.past, ViewerSkipped: r.viewerSkipped.Load(), RecorderSkipped: r.recorderSkipped.Load()}
+	for _, s := range r.streams {
+		t.Bytes += s.Info().Bytes
+	}
+	return t
+}
+
 func (r *Registry) stream(name string) *Stream {
 	s, ok := r.streams[name]
 	if !ok {
@@ -137,9 +159,16 @@ func (r *Registry) unpublish(p *Publication) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p.stream.end(p) {
-		r.live.Add(-1)
+		r.over(p)
 	}
 	r.release(p.stream)
+}
+
+// over keeps the account of a publication that has ended.
+func (r *Registry) over(p *Publication) {
+	r.live.Add(-1)
+	_, bytes := p.Totals()
+	r.past += bytes
 }
 
 func (r *Registry) unsubscribe(c *Cursor) {

@@ -129,6 +129,9 @@ func checkError(t *testing.T, s *session) {
 	if line["stream"] != "live/a" || !strings.HasPrefix(path, "live_a_") || !strings.Contains(text, errDisk.Error()) {
 		t.Errorf("logged %v", line)
 	}
+	if !slices.Equal(s.told, []string{"live/a"}) {
+		t.Errorf("told of the streams %q", s.told)
+	}
 	if st := s.Status(); st.Path != path {
 		t.Errorf("status %+v, logged %q", st, path)
 	}

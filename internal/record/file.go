@@ -80,7 +80,7 @@ func (c *Config) CreateFile(stream string, at time.Time, ext string) (File, stri
 			continue
 		}
 		if err != nil {
-			return nil, path, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close(), os.Remove(path))
+			return nil, path, errors.Join(&fs.PathError{Op: "lock", Path: path, Err: err}, f.Close(), os.Remove(path))
 		}
 		return &diskFile{File: f}, path, nil
 	}

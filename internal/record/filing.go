@@ -24,7 +24,7 @@ func (r *Recorder) start() error {
 // tellLow says, once, why nothing is recorded.
 func (r *Recorder) tellLow(low error) {
 	if low != nil && !r.Disabled() {
-		r.update(func(s *Status) { s.Err = low })
+		r.fail(low)
 		r.log.Warn().Err(low).Msg("not recording until there is more room")
 	}
 }
@@ -45,7 +45,7 @@ func (r *Recorder) begin() error {
 		}
 	}
 	file, path, err := r.config.Create(r.stream, now, "."+string(kind))
-	r.update(func(s *Status) { s.Path = path })
+	r.update(func(s *Status) { s.Path, s.Duration, s.Bytes, r.safe = path, 0, 0, durability{} })
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,14 @@ func (r *Recorder) begin() error {
 		return err
 	}
 	r.update(func(s *Status) { s.Err = nil }) // there is room again
-	r.syncer = startSyncer(file, r.config.SyncEvery, func() int64 { return r.Status().Bytes }, r.writer.Synced)
+	writer := r.writer
+	r.syncer = startSyncer(file, r.config.SyncEvery, func() (until int64) {
+		r.update(func(s *Status) { r.safe.sync(); until = s.Bytes })
+		return until
+	}, func(until int64) {
+		r.update(func(*Status) { r.safe.synced(until) })
+		writer.Synced(until)
+	})
 	return nil
 }
 
@@ -93,10 +100,14 @@ func (r *Recorder) flush() error {
 			return err
 		}
 	}
+	r.update(func(*Status) { r.safe.write(r.flushed) })
 	if err := r.writer.Flush(); err != nil {
 		return err
 	}
-	r.update(func(s *Status) { s.Bytes, s.Duration = r.writer.Written(), r.writer.duration() })
+	r.update(func(s *Status) {
+		s.Bytes, s.Duration = r.writer.Written(), r.writer.duration()
+		r.safe.written()
+	})
 	return nil
 }
 
@@ -126,6 +137,7 @@ func (r *Recorder) finishFile() error {
 	if err := r.writer.Close(); err != nil {
 		return err
 	}
+	r.update(func(s *Status) { r.safe = durability{bytes: s.Bytes} })
 	file := r.file
 	r.file, r.writer = nil, nil // whatever Close says, nothing is left to be salvaged
 	if err := file.Close(); err != nil {
@@ -150,16 +162,26 @@ const retryAfter = 10 * time.Second
 // isFull reports whether an error is lack of room, which may pass.
 func isFull(err error) bool { return disk.IsFull(err) || errors.Is(err, bmff.ErrNoRoom) }
 
+// fail notes why nothing is recorded. A further attempt that fails is nothing new.
+func (r *Recorder) fail(err error) {
+	recorded := !r.Disabled()
+	r.update(func(s *Status) { s.Err = err })
+	if recorded {
+		r.config.Failed(r.stream, err)
+	}
+}
+
 // disable gives up a file after an error. What is whole in it is finished as far as
 // the disk allows.
 func (r *Recorder) disable(err error) {
-	r.update(func(s *Status) { s.Err = err })
+	r.fail(err)
 	s := r.Status()
 	event := r.log.Error().Str("path", s.Path).Err(err).Stringer("duration", s.Duration.Round(time.Millisecond)).Int64("bytes", s.Bytes)
 	if r.file != nil {
 		if saveErr := r.salvage(); saveErr != nil {
 			event = event.Str("hint", "finish the file with: rtmptool fix").AnErr("finish", saveErr)
 		}
+		r.update(func(*Status) { r.safe = durability{bytes: r.safe.bytes} })
 	}
 	if isFull(err) {
 		event.Msg("recording is disabled for this stream until there is more room")

@@ -229,6 +229,7 @@ type testDisk struct {
 	files []*memFile
 	mu    sync.Mutex
 	log   bytes.Buffer
+	told  []string // streams whose recording was disabled
 }
 
 func (d *testDisk) Write(b []byte) (int, error) {
@@ -240,6 +241,7 @@ func (d *testDisk) Write(b []byte) (int, error) {
 func (d *testDisk) config() Config {
 	return Config{
 		Logger: zerolog.New(d),
+		Failed: func(stream string, _ error) { d.told = append(d.told, stream) },
 		Create: func(stream string, at time.Time, ext string) (File, string, error) {
 			path := fmt.Sprintf("%s-%d%s", fileName(stream, at), len(d.files)+1, ext)
 			if d.err != nil {

@@ -37,6 +37,10 @@ type Config struct {
 	// Low returns an error while the disk has too little room: no file begins then,
 	// and those that are written end. nil means that there is always room. See Space.
 	Low func() error
+
+	// Failed, if set, is told why nothing is recorded of a stream from now on. It must
+	// not wait for the disk.
+	Failed func(stream string, err error)
 }
 
 // File is a recording that is being written.
@@ -70,6 +74,7 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	status Status
+	safe   durability
 }
 
 // Status tells how a recording is doing.
@@ -77,6 +82,8 @@ type Status struct {
 	Path     string        // empty until a file is opened
 	Duration time.Duration // of the current file
 	Bytes    int64         // written to the current file
+	Durable  int64         // of which so many would survive a power cut
+	Unsynced time.Time     // when the oldest of the others was written; zero if there are none
 	Skipped  uint64        // packets lost because the disk was too slow
 	Err      error         // why nothing is recorded
 }
@@ -89,6 +96,9 @@ func Start(c Config, stream string, cursor *live.Cursor) *Recorder {
 	}
 	if c.Low == nil {
 		c.Low = func() error { return nil }
+	}
+	if c.Failed == nil {
+		c.Failed = func(string, error) {}
 	}
 	r := &Recorder{
 		config: c, stream: stream, cursor: cursor,
@@ -110,7 +120,9 @@ func (r *Recorder) Disabled() bool { return r.Status().Err != nil }
 func (r *Recorder) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.status
+	s := r.status
+	s.Durable, s.Unsynced = r.safe.bytes, r.safe.unsynced
+	return s
 }
 
 func (r *Recorder) update(change func(*Status)) {

@@ -85,8 +85,12 @@ func TestLowSpace(t *testing.T) {
 				low.Store(true)
 				f.gop(30)
 				f.gop(30)
-				if st := r.Status(); !errors.Is(st.Err, ErrLowSpace) || len(d.files) != 1 {
-					t.Errorf("%d files, %+v", len(d.files), st)
+				st := r.Status()
+				if !errors.Is(st.Err, ErrLowSpace) || len(d.files) != 1 || len(d.told) != 1 {
+					t.Errorf("%d files, told %d times, %+v", len(d.files), len(d.told), st)
+				}
+				if st.Durable != st.Bytes || !st.Unsynced.IsZero() {
+					t.Errorf("the file is closed, but not durable: %+v", st)
 				}
 				low.Store(false)
 				f.inter()
@@ -140,8 +144,11 @@ func TestFullDiskPasses(t *testing.T) {
 		for range 60 { // a minute
 			s.gop(30)
 		}
-		if n := writes.Load(); !s.Disabled() || n < 3 || n > 8 {
-			t.Errorf("disabled %v, %d writes to a full disk", s.Disabled(), n)
+		if n := writes.Load(); !s.Disabled() || n < 3 || n > 8 || len(s.told) != 1 {
+			t.Errorf("disabled %v, %d writes to a full disk, told %d times", s.Disabled(), n, len(s.told))
+		}
+		if st := s.Status(); !st.Unsynced.IsZero() {
+			t.Errorf("something waits to be durable, but nothing is written: %+v", st)
 		}
 		full.Store(false)
 		for range 12 {

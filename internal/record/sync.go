@@ -62,3 +62,33 @@ func (s *syncer) stop() {
 	close(s.quit)
 	s.stopped.Wait()
 }
+
+// durability follows how much of a file would survive a power cut. Writes and
+// syncs go on at the same time: what is written while a sync is under way waits for
+// the next one.
+type durability struct {
+	bytes    int64     // the beginning of the file that was synced
+	unsynced time.Time // begin of the oldest write that is not, zero if all are
+	later    time.Time // of the oldest write that the sync under way does not cover
+	writing  time.Time // of the write under way
+}
+
+// write notes that a write begins. One that hangs is not durable either.
+func (d *durability) write(now time.Time) {
+	d.writing = now
+	if d.unsynced.IsZero() {
+		d.unsynced = now
+	}
+	if d.later.IsZero() {
+		d.later = now
+	}
+}
+
+// written notes that the write has ended.
+func (d *durability) written() { d.writing = time.Time{} }
+
+// sync notes that a sync begins.
+func (d *durability) sync() { d.later = d.writing }
+
+// synced notes that the sync has ended, which covers the file up to an offset.
+func (d *durability) synced(until int64) { d.bytes, d.unsynced = until, d.later }
