@@ -228,6 +228,7 @@ func (s *session) replayEarly() error {
 // refusePublisher tells a publisher why it may not publish, before any success:
 // after one that is taken back OBS would try for ever.
 func (s *session) refusePublisher(id uint32, why string) error {
+	s.server.count(func(t *Totals) { t.RefusedPublishers++ })
 	s.server.warn(s.log, func(e *zerolog.Event) { e.Str("reason", why).Msg("refused a publisher") })
 	return s.refuse(id, rtmp.CodePublishBadName, why)
 }

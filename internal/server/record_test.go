@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,10 +197,14 @@ func TestShutdownOfStuckRecorder(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	viewer.expect("eof 1", "onStatus/1 NetStream.Play.UnpublishNotify", "closed")
-	close(release)
+	if got := s.Totals().Recordings; got != (Recordings{Finishing: 1}) {
+		t.Errorf("recordings %+v, want one that is not finished", got)
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for r := range s.recorders {
+	left := maps.Clone(s.recorders)
+	s.mu.Unlock()
+	close(release)
+	for r := range left {
 		<-r.Done()
 		if !r.Disabled() {
 			t.Error("the recorder is not disabled")
@@ -277,8 +282,18 @@ func TestRecorderError(t *testing.T) {
 	})
 	p.send(video(40, interFrame("two")))
 	viewer.expect("video/1@0 avc", "video/1@0 one", "video/1@40 two")
+	got := s.Totals()
+	if got.Disabled != 1 || got.Recordings != (Recordings{Disabled: 1}) {
+		t.Errorf("%d disabled, recordings %+v", got.Disabled, got.Recordings)
+	}
+	if f := got.LastFailure; f.Stream != "live/main" || f.Err == nil || f.Err.Error() != "no room" || time.Since(f.At) > time.Minute {
+		t.Errorf("last failure %+v", f)
+	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
+	}
+	if after := s.Totals(); after.Disabled != 1 || after.LastFailure != got.LastFailure || after.Recordings != (Recordings{}) {
+		t.Errorf("after the end: %+v", after)
 	}
 }
 

@@ -85,6 +85,7 @@ type Server struct {
 	fullSince time.Time // when "full" was logged last
 	warnings  rate      // of what peers can cause
 	unwarned  int       // warnings that were left out since the last one
+	past      Totals    // counts of events, and of connections that have ended
 }
 
 // listener is an address that clients come to.
@@ -208,6 +209,7 @@ func (s *Server) accept(l listener) {
 			return
 		}
 		if err != nil { // out of file descriptors, or the peer is gone already
+			s.failed(Failure{Err: err})
 			if time.Since(told) > logAgain {
 				told = time.Now()
 				s.log.Warn().Err(err).Msg("cannot accept connections")
@@ -225,7 +227,9 @@ func (s *Server) serve(conn *net.TCPConn, overTLS bool) {
 	s.mu.Lock()
 	full := len(s.conns) >= s.config.MaxConnections
 	refuse := full || s.closing
-	if !refuse {
+	if refuse {
+		s.past.RefusedConnections++
+	} else {
 		s.conns[conn] = sess
 		s.sessions.Add(1)
 	}
@@ -251,6 +255,7 @@ func (s *Server) serve(conn *net.TCPConn, overTLS bool) {
 func (s *Server) forget(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.past.Sent += s.conns[conn].rtmp.Sent()
 	delete(s.conns, conn)
 }
 
@@ -303,7 +308,9 @@ func (s *Server) startRecorder(p *live.Publication) {
 	if s.config.Record == nil {
 		return
 	}
-	r := record.Start(*s.config.Record, p.Stream().Name(), p.Cursor())
+	config := *s.config.Record
+	config.Failed = s.recordingFailed
+	r := record.Start(config, p.Stream().Name(), p.Cursor())
 	s.recorders[r] = p
 	for r, p := range s.recorders {
 		if done(r.Done()) && p.Ended() {
@@ -319,33 +326,4 @@ func done(c <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-// Status is what a stream is doing.
-type Status struct {
-	live.Info
-	Recording *record.Status // nil if the stream is not recorded
-}
-
-// Status returns the state of every stream, by name.
-func (s *Server) Status() []Status {
-	streams := s.streams.Streams()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	recording := make(map[string]*record.Recorder)
-	for r, p := range s.recorders {
-		if !p.Ended() {
-			recording[p.Stream().Name()] = r
-		}
-	}
-	all := make([]Status, 0, len(streams))
-	for _, stream := range streams {
-		st := Status{Info: stream.Info()}
-		if r, ok := recording[st.Name]; ok {
-			rec := r.Status()
-			st.Recording = &rec
-		}
-		all = append(all, st)
-	}
-	return all
 }
