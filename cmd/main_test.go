@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +76,8 @@ func TestScripts(t *testing.T) {
 			"await":    awaitText,
 			"signal":   sendSignal,
 			"address":  setAddress,
+			"web":      setWeb,
+			"get":      get,
 			"occupy":   occupy,
 			"publish":  publish,
 			"recorded": recorded,
@@ -144,6 +147,28 @@ func setAddress(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s names no address", args[1])
+}
+
+// web VARIABLE FILE: the URL of --http that serve says in its log.
+func setWeb(ts *testscript.TestScript, _ bool, args []string) {
+	url := regexp.MustCompile(`"http":"(http://[^"]+)"`).FindStringSubmatch(ts.ReadFile(args[1]))
+	if url == nil {
+		ts.Fatalf("%s names no URL", args[1])
+	}
+	ts.Setenv(args[0], url[1])
+}
+
+// get CODE URL: asks for what is there, which becomes stdout.
+func get(ts *testscript.TestScript, _ bool, args []string) {
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(args[1])
+	ts.Check(err)
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(ts.Stdout(), response.Body)
+	ts.Check(err)
+	if fmt.Sprint(response.StatusCode) != args[0] {
+		ts.Fatalf("%s, want %s", response.Status, args[0])
+	}
 }
 
 // occupy VARIABLE: listens on a port until the end of the script.

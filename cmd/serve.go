@@ -28,10 +28,11 @@ const (
 )
 
 type serveOptions struct {
-	server server.Config
-	log    logFlags
-	record recordOptions
-	access accessOptions
+	server  server.Config
+	log     logFlags
+	record  recordOptions
+	access  accessOptions
+	monitor monitorOptions
 }
 
 func newServe() *cobra.Command {
@@ -86,6 +87,7 @@ second interrupt ends serve at once.`,
 	f.DurationVar(&s.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "time to finish recordings when serve is stopped")
 	f.IntVar(&s.MaxConnections, "max-connections", 20000, "connections at once")
 	f.IntVar(&s.Live.MaxPublishers, "max-publishers", 1000, "publishers at once")
+	o.monitor.add(f)
 	o.log.add(c)
 	return c
 }
@@ -120,7 +122,7 @@ func (o *serveOptions) validate(given *pflag.FlagSet) error {
 	if s.PublishGrace <= 0 {
 		s.PublishGrace = -1
 	}
-	return nil
+	return o.monitor.validate()
 }
 
 // serve runs the server until the context ends.
@@ -133,11 +135,15 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 	queue := diode.NewWriter(screen, logQueue, logPoll, func(missed int) {
 		fmt.Fprintf(screen, "%d log lines were dropped: stderr is too slow\n", missed)
 	})
-	defer within(stderrPatience, func() { _ = queue.Close() }) // it has no error to return
+	defer within(stopPatience, func() { _ = queue.Close() }) // it has no error to return
 	log, err := o.log.logger(queue, isTerminal(stderr))
 	if err != nil {
 		return err
 	}
+	if err := o.monitor.listen(); err != nil {
+		return err
+	}
+	defer o.monitor.close()
 	files, err := o.access.prepare(&o.server, log)
 	defer files.close()
 	if err != nil {
@@ -152,9 +158,9 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 		warnIdle(given, log)
 	}
 	if !o.log.quiet {
-		greeting := status.Greeting{Addresses: s.Addresses(), AddressesTLS: s.AddressesTLS(), PublishKeys: o.access.publishKeys}
-		if o.record.all {
-			greeting.RecordDir = o.record.dir
+		greeting := status.Greeting{
+			Addresses: s.Addresses(), AddressesTLS: s.AddressesTLS(), PublishKeys: o.access.publishKeys,
+			RecordDir: o.record.target(), HTTP: o.monitor.address(),
 		}
 		if screen.Interactive() {
 			screen.Greet(greeting)
@@ -163,16 +169,24 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 		}
 	}
 	defer o.record.retain(log)()
-	watch := status.Watch(s, screen, log, o.record.dir)
-	silence := status.Notify(ctx, s, o.server.ShutdownTimeout+3*stderrPatience, log)
-	err = s.Run(ctx)
-	within(stderrPatience, watch.Stop)
-	within(stderrPatience, silence) // nor may a service manager that hangs hold it up
-	if err != nil {
+	if err := o.run(ctx, s, screen, log); err != nil {
 		return err
 	}
 	log.Info().Msg("stopped")
 	return nil
+}
+
+// run runs the server and tells people and machines how it is doing.
+func (o *serveOptions) run(ctx context.Context, s *server.Server, screen *status.Screen, log zerolog.Logger) error {
+	sampler := status.NewSampler(s, o.record.target())
+	watch := status.Watch(sampler, screen, log)
+	silence := status.Notify(ctx, sampler, o.server.ShutdownTimeout+mostStops*stopPatience, log)
+	stopFile, stopHTTP := o.monitor.start(sampler, log)
+	err := s.Run(ctx)
+	for _, stop := range []func(){watch.Stop, silence, stopFile, stopHTTP, sampler.Stop} {
+		within(stopPatience, stop)
+	}
+	return err
 }
 
 // warnIdle tells of flags that do nothing without --record-all.
@@ -184,9 +198,13 @@ func warnIdle(given *pflag.FlagSet, log zerolog.Logger) {
 	})
 }
 
-// stderrPatience is how long a reader of stderr that stands still may hold up the
-// end of serve. Recordings are finished by then.
-const stderrPatience = time.Second
+// stopPatience is how long a reader of stderr that stands still, a disk or a service
+// manager that hangs may each hold up the end of serve, mostStops times in all.
+// Recordings are finished by then.
+const (
+	stopPatience = time.Second
+	mostStops    = 6
+)
 
 // within calls a function that ends within a while, or is left behind.
 func within(limit time.Duration, f func()) {

@@ -46,12 +46,12 @@ func (o *accessOptions) validate(given *pflag.FlagSet) error {
 		o.listen = nil
 	}
 	for _, address := range o.listen {
-		if err := checkAddress("--listen", address); err != nil {
+		if err := checkAddress("--listen", address, 1935); err != nil {
 			return err
 		}
 	}
 	for _, address := range o.listenTLS {
-		if err := checkAddress("--listen-tls", address); err != nil {
+		if err := checkAddress("--listen-tls", address, 1936); err != nil {
 			return err
 		}
 	}
@@ -67,13 +67,13 @@ func (o *accessOptions) validate(given *pflag.FlagSet) error {
 	return nil
 }
 
-func checkAddress(flag, address string) error {
+func checkAddress(flag, address string, usual int) error {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return usageError{hintError{fmt.Errorf("%s %q: %w", flag, address, err), "use HOST:PORT or :PORT, for example " + flag + " 127.0.0.1:1935"}}
+		return usageError{hintError{fmt.Errorf("%s %q: %w", flag, address, err), fmt.Sprintf("use HOST:PORT or :PORT, for example %s 127.0.0.1:%d", flag, usual)}}
 	}
 	return nil
 }

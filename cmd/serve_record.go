@@ -71,6 +71,14 @@ func (o *recordOptions) prepare(log zerolog.Logger) (*record.Config, error) {
 	return &record.Config{Dir: o.dir, Format: record.Format(o.format), Segment: time.Duration(o.segment), SyncEvery: o.sync, Low: space.Low, Logger: log}, nil
 }
 
+// target is where recordings go, empty if nothing is recorded.
+func (o *recordOptions) target() string {
+	if !o.all {
+		return ""
+	}
+	return o.dir
+}
+
 // retain removes old recordings until the function it returns is called.
 func (o *recordOptions) retain(log zerolog.Logger) (stop func()) {
 	if !o.all || o.keep == 0 {

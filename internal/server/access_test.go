@@ -127,6 +127,9 @@ func TestDeniedWords(t *testing.T) {
 	if all := s.Status(); len(all) > 0 {
 		t.Errorf("streams: %+v", all)
 	}
+	if n := s.Totals().Denied; n != 12 {
+		t.Errorf("%d denied, want 12", n)
+	}
 }
 
 // TestTokenPlaces: a token counts wherever in an address a client has it.

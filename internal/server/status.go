@@ -1,6 +1,8 @@
 package server
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/live"
@@ -48,7 +50,8 @@ type Totals struct {
 	ViewerSkipped      uint64 // packets that slow viewers did not get
 	RecordingSkipped   uint64 // packets that recordings lack because the disk was too slow
 	RefusedConnections uint64 // because of MaxConnections
-	RefusedPublishers  uint64
+	RefusedPublishers  uint64 // because the name is not valid or taken, or of MaxPublishers
+	Denied             uint64 // attempts of clients that Config.Publish or Config.Play does not allow
 	Disabled           uint64 // how often an error disabled a recording
 
 	LastFailure Failure
@@ -71,19 +74,25 @@ type Failure struct {
 
 // Totals returns a snapshot. No count is ever lower than before.
 func (s *Server) Totals() Totals {
+	t, sessions := s.totals()
+	for _, sess := range sessions { // thousands, maybe: not under the mutex
+		t.Sent += sess.rtmp.Sent()
+	}
 	streams := s.streams.Totals()
+	t.Received, t.ViewerSkipped, t.RecordingSkipped = streams.Bytes, streams.ViewerSkipped, streams.RecorderSkipped
+	return t
+}
+
+// totals returns what the mutex guards, and the sessions whose bytes are not in it.
+func (s *Server) totals() (Totals, []*session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.past
-	t.Received, t.ViewerSkipped, t.RecordingSkipped = streams.Bytes, streams.ViewerSkipped, streams.RecorderSkipped
 	t.Stopping, t.Connections = s.closing, len(s.conns)
-	for _, sess := range s.conns {
-		t.Sent += sess.rtmp.Sent()
-	}
 	for r, p := range s.recorders {
 		t.Recordings.add(r, p.Ended())
 	}
-	return t
+	return t, slices.AppendSeq(make([]*session, 0, len(s.conns)), maps.Values(s.conns))
 }
 
 // add counts a recorder whose stream is over or not.

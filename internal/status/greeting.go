@@ -19,8 +19,9 @@ const (
 type Greeting struct {
 	Addresses    []net.Addr
 	AddressesTLS []net.Addr
-	PublishKeys  string // file of the streams that may be published; empty: any
-	RecordDir    string // empty: nothing is recorded
+	PublishKeys  string   // file of the streams that may be published; empty: any
+	RecordDir    string   // empty: nothing is recorded
+	HTTP         net.Addr // of metrics; nil: there are none
 }
 
 // Greet shows the greeting.
@@ -45,6 +46,9 @@ func (g Greeting) String() string {
 	} else {
 		fmt.Fprintf(&b, "  Record   every stream, into %s\n", g.RecordDir)
 	}
+	if g.HTTP != nil {
+		fmt.Fprintf(&b, "  Metrics  %s/metrics\n", g.httpURL())
+	}
 	b.WriteString("\nCtrl+C stops it, once all recordings are finished.\n\n")
 	return b.String()
 }
@@ -58,7 +62,18 @@ func (g Greeting) Log(log zerolog.Logger) {
 	if g.RecordDir != "" {
 		event = event.Str("record_dir", g.RecordDir)
 	}
+	if g.HTTP != nil {
+		event = event.Str("http", g.httpURL())
+	}
 	event.Msg("ready")
+}
+
+// httpURL is what people type on this machine.
+func (g Greeting) httpURL() string {
+	if tcp, ok := g.HTTP.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d", tcp.Port)
+	}
+	return "http://" + g.HTTP.String()
 }
 
 // urls turns listening addresses into what people type.

@@ -15,7 +15,7 @@ func TestGreeting(t *testing.T) {
 	var out writes
 	s := NewScreen(&out, true)
 	s.Greet(Greeting{Addresses: []net.Addr{tcp("127.0.0.1", 1935)}, RecordDir: "recordings"})
-	s.Greet(Greeting{AddressesTLS: []net.Addr{tcp("::1", 1936)}, PublishKeys: "keys.txt"})
+	s.Greet(Greeting{AddressesTLS: []net.Addr{tcp("::1", 1936)}, PublishKeys: "keys.txt", HTTP: tcp("127.0.0.1", 8080)})
 	want := writes{fresh + `rtmptool is ready at rtmp://127.0.0.1
 
   OBS      Settings > Stream > Service: Custom, Server: rtmp://127.0.0.1/live, Stream Key: main
@@ -32,6 +32,7 @@ Ctrl+C stops it, once all recordings are finished.
   Watch    ffplay rtmps://[::1]:1936/live/main
   Keys     only the streams in keys.txt may be published
   Record   nothing: start serve with --record-all to record every stream
+  Metrics  http://127.0.0.1:8080/metrics
 
 Ctrl+C stops it, once all recordings are finished.
 
@@ -84,6 +85,8 @@ func TestGreetingLog(t *testing.T) {
 	for want, g := range map[string]Greeting{
 		`{"level":"info","publish":["rtmp://127.0.0.1","rtmp://[::1]:1936"],"record_dir":"recordings","message":"ready"}`: {Addresses: []net.Addr{tcp("127.0.0.1", 1935), tcp("::1", 1936)}, RecordDir: "recordings"},
 		`{"level":"info","publish":["rtmps://127.0.0.1"],"publish_keys":"keys.txt","message":"ready"}`:                    {AddressesTLS: []net.Addr{tcp("127.0.0.1", 443)}, PublishKeys: "keys.txt"},
+		`{"level":"info","publish":["rtmp://127.0.0.1"],"http":"http://localhost:8080","message":"ready"}`:                {Addresses: []net.Addr{tcp("127.0.0.1", 1935)}, HTTP: tcp("::", 8080)},
+		`{"level":"info","publish":["rtmp://127.0.0.1"],"http":"http://[::1]:8081","message":"ready"}`:                    {Addresses: []net.Addr{tcp("127.0.0.1", 1935)}, HTTP: tcp("::1", 8081)},
 		`{"level":"info","publish":["rtmp://127.0.0.1"],"message":"ready"}`:                                               {Addresses: []net.Addr{tcp("127.0.0.1", 1935)}},
 	} {
 		var b strings.Builder

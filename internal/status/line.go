@@ -12,44 +12,28 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
-
-	"github.com/rtmptool/rtmptool/internal/server"
 )
 
-// Line is the state of one stream.
-type Line struct {
-	server.Status
-	Elapsed  time.Duration // of the publication
-	Rate     float64       // bytes a second received
-	DiskLeft time.Duration // until the disk is full at this rate; 0 if unknown
-}
-
-func (l *Line) recording() bool {
-	return l.Recording != nil && l.Recording.Path != "" && l.Recording.Err == nil
-}
-
-func (l *Line) failed() bool { return l.Recording != nil && l.Recording.Err != nil }
-
-// Table is the lines for a terminal, with aligned columns:
+// Table is a line for each stream on a terminal, with aligned columns:
 //
 //	REC live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers 512 MB, disk left 71 h
 //
 // A line is red, with the reason, when recording is disabled.
-func Table(lines []Line) []string {
+func Table(streams []Stream) []string {
 	var width [columns]int
-	rows := make([][columns]string, len(lines))
-	for i, l := range lines {
-		rows[i] = l.columns()
-		if l.failed() {
+	rows := make([][columns]string, len(streams))
+	for i, s := range streams {
+		rows[i] = s.columns()
+		if s.failed() {
 			continue // its reason is long
 		}
 		for c, text := range rows[i] {
 			width[c] = max(width[c], utf8.RuneCountInString(text))
 		}
 	}
-	texts := make([]string, len(lines))
+	texts := make([]string, len(streams))
 	for i, row := range rows {
-		if !lines[i].failed() {
+		if !streams[i].failed() {
 			texts[i] = align(row, width)
 			continue
 		}
@@ -73,27 +57,27 @@ const (
 	rateColumn = 4
 )
 
-func (l *Line) columns() [columns]string {
-	name := strings.Map(printable, l.Name)
-	if !l.Live {
-		return [columns]string{"WAIT", name, "", "", "", l.viewers()}
+func (s *Stream) columns() [columns]string {
+	name := strings.Map(printable, s.Name)
+	if !s.Live {
+		return [columns]string{"WAIT", name, "", "", "", s.viewers()}
 	}
 	state, rest := "LIVE", ""
 	switch {
-	case l.recording():
-		state, rest = "REC", size(l.Recording.Bytes)
-		if l.DiskLeft > 0 {
-			rest += ", disk left " + roughly(l.DiskLeft)
+	case s.recording():
+		state, rest = "REC", size(s.Recording.Bytes)
+		if s.DiskLeft > 0 {
+			rest += ", disk left " + roughly(s.DiskLeft)
 		}
-		if l.Recording.Skipped > 0 {
-			rest += fmt.Sprintf(", %d packets lost: the disk is too slow", l.Recording.Skipped)
+		if s.Recording.Skipped > 0 {
+			rest += fmt.Sprintf(", %d packets lost: the disk is too slow", s.Recording.Skipped)
 		}
-	case l.failed():
+	case s.failed():
 		// What matters stands first: a narrow terminal shows no more.
-		state, name = "NOT RECORDED", name+" ("+reason(l.Recording.Err)+")"
+		state, name = "NOT RECORDED", name+" ("+reason(s.Recording.Err)+")"
 	}
-	rate := fmt.Sprintf("%.1f Mbit/s", l.Rate*8/1e6)
-	return [columns]string{state, name, l.codecs(), clock(l.Elapsed), rate, l.viewers(), rest}
+	rate := fmt.Sprintf("%.1f Mbit/s", s.Rate*8/1e6)
+	return [columns]string{state, name, s.codecs(), clock(s.Elapsed), rate, s.viewers(), rest}
 }
 
 // align pads a row. Columns that are empty in every row take no room.
@@ -120,32 +104,32 @@ func printable(r rune) rune {
 	return '?'
 }
 
-// Log writes the line to a log.
-func (l *Line) Log(log zerolog.Logger) {
+// Log writes the stream to a log.
+func (s *Stream) Log(log zerolog.Logger) {
 	event := log.Info()
-	if l.failed() {
-		event = log.Error().Str("not_recorded", reason(l.Recording.Err))
+	if s.failed() {
+		event = log.Error().Str("not_recorded", reason(s.Recording.Err))
 	}
-	event = event.Str("stream", l.Name).Bool("live", l.Live).Int("viewers", l.Viewers)
-	if l.Live {
-		event = event.Str("codecs", l.codecs()).Str("elapsed", clock(l.Elapsed)).Float64("mbit_s", float64(int(l.Rate*8/1e5))/10)
+	event = event.Str("stream", s.Name).Bool("live", s.Live).Int("viewers", s.Viewers)
+	if s.Live {
+		event = event.Str("codecs", s.codecs()).Str("elapsed", clock(s.Elapsed)).Float64("mbit_s", float64(int(s.Rate*8/1e5))/10)
 	}
-	if l.recording() {
-		event = event.Str("path", l.Recording.Path).Int64("bytes", l.Recording.Bytes).Uint64("lost_packets", l.Recording.Skipped)
+	if s.recording() {
+		event = event.Str("path", s.Recording.Path).Int64("bytes", s.Recording.Bytes).Uint64("lost_packets", s.Recording.Skipped)
 	}
-	if l.DiskLeft > 0 {
-		event = event.Str("disk_left", roughly(l.DiskLeft))
+	if s.DiskLeft > 0 {
+		event = event.Str("disk_left", roughly(s.DiskLeft))
 	}
 	event.Msg("status")
 }
 
-func (l *Line) codecs() string {
+func (s *Stream) codecs() string {
 	var names []string
-	if l.Video != 0 {
-		names = append(names, l.Video.String())
+	if s.Video != 0 {
+		names = append(names, s.Video.String())
 	}
-	if l.Audio != 0 {
-		names = append(names, l.Audio.String())
+	if s.Audio != 0 {
+		names = append(names, s.Audio.String())
 	}
 	if len(names) == 0 {
 		return "-"
@@ -153,11 +137,11 @@ func (l *Line) codecs() string {
 	return strings.Join(names, "+")
 }
 
-func (l *Line) viewers() string {
-	if l.Viewers == 1 {
+func (s *Stream) viewers() string {
+	if s.Viewers == 1 {
 		return "1 viewer"
 	}
-	return fmt.Sprintf("%d viewers", l.Viewers)
+	return fmt.Sprintf("%d viewers", s.Viewers)
 }
 
 // reason is an error in few words, on one line: the system's own where it is one.

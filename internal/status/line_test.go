@@ -19,8 +19,8 @@ import (
 )
 
 // main is the stream of the examples.
-func mainStream(recording *record.Status) Line {
-	return Line{
+func mainStream(recording *record.Status) Stream {
+	return Stream{
 		Status: server.Status{
 			Info:      live.Info{Name: "live/main", Live: true, Video: media.H264, Audio: media.AAC, Viewers: 3, Bytes: 512e6},
 			Recording: recording,
@@ -39,27 +39,27 @@ func TestTable(t *testing.T) {
 	rec.DiskLeft = 71 * time.Hour
 	slow := rec
 	slow.Recording = &record.Status{Path: "x.flv", Bytes: 512e6, Skipped: 17}
-	waiting := Line{Status: server.Status{Info: live.Info{Name: "live/other", Viewers: 1}}}
-	bare := Line{Status: server.Status{Info: live.Info{Name: "a", Live: true}}}
-	sound := Line{Status: server.Status{Info: live.Info{Name: "radio/one/high", Live: true, Audio: media.Opus, Viewers: 120}}, Elapsed: 30 * time.Hour, Rate: 16_000}
-	hostile := Line{Status: server.Status{Info: live.Info{Name: "live/\u009b2J\x1bé\xff", Live: true, Video: 0x1b5b324a, Viewers: 2}}}
+	waiting := Stream{Status: server.Status{Info: live.Info{Name: "live/other", Viewers: 1}}}
+	bare := Stream{Status: server.Status{Info: live.Info{Name: "a", Live: true}}}
+	sound := Stream{Status: server.Status{Info: live.Info{Name: "radio/one/high", Live: true, Audio: media.Opus, Viewers: 120}}, Elapsed: 30 * time.Hour, Rate: 16_000}
+	hostile := Stream{Status: server.Status{Info: live.Info{Name: "live/\u009b2J\x1bé\xff", Live: true, Video: 0x1b5b324a, Viewers: 2}}}
 	for _, test := range []struct {
 		name    string
 		noColor string
-		lines   []Line
+		lines   []Stream
 		want    []string
 	}{
-		{"REC", "", []Line{rec}, []string{"REC live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers 512 MB, disk left 71 h"}},
-		{"slow disk", "", []Line{slow}, []string{"REC live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers 512 MB, disk left 71 h, 17 packets lost: the disk is too slow"}},
-		{"file not open yet", "", []Line{mainStream(&record.Status{})}, []string{"LIVE live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
-		{"LIVE", "", []Line{mainStream(nil)}, []string{"LIVE live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
-		{"WAIT", "", []Line{waiting}, []string{"WAIT live/other 1 viewer"}},
-		{"nothing known", "", []Line{bare}, []string{"LIVE a - 00:00:00 0.0 Mbit/s 0 viewers"}},
-		{"NOT RECORDED", "", []Line{mainStream(noSpace)}, []string{"\x1b[31mNOT RECORDED live/main (no space left on device) h264+aac 00:12:03 4.1 Mbit/s 3 viewers\x1b[0m"}},
-		{"NO_COLOR", "1", []Line{mainStream(noSpace)}, []string{"NOT RECORDED live/main (no space left on device) h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
-		{"error of several lines", "1", []Line{mainStream(broken)}, []string{"NOT RECORDED live/main (one two) h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
-		{"escape sequences", "", []Line{hostile}, []string{"LIVE live/?2J?é\uFFFD ?[2J 00:00:00 0.0 Mbit/s 2 viewers"}},
-		{"aligned", "", []Line{rec, sound, waiting, mainStream(noSpace)}, []string{
+		{"REC", "", []Stream{rec}, []string{"REC live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers 512 MB, disk left 71 h"}},
+		{"slow disk", "", []Stream{slow}, []string{"REC live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers 512 MB, disk left 71 h, 17 packets lost: the disk is too slow"}},
+		{"file not open yet", "", []Stream{mainStream(&record.Status{})}, []string{"LIVE live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
+		{"LIVE", "", []Stream{mainStream(nil)}, []string{"LIVE live/main h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
+		{"WAIT", "", []Stream{waiting}, []string{"WAIT live/other 1 viewer"}},
+		{"nothing known", "", []Stream{bare}, []string{"LIVE a - 00:00:00 0.0 Mbit/s 0 viewers"}},
+		{"NOT RECORDED", "", []Stream{mainStream(noSpace)}, []string{"\x1b[31mNOT RECORDED live/main (no space left on device) h264+aac 00:12:03 4.1 Mbit/s 3 viewers\x1b[0m"}},
+		{"NO_COLOR", "1", []Stream{mainStream(noSpace)}, []string{"NOT RECORDED live/main (no space left on device) h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
+		{"error of several lines", "1", []Stream{mainStream(broken)}, []string{"NOT RECORDED live/main (one two) h264+aac 00:12:03 4.1 Mbit/s 3 viewers"}},
+		{"escape sequences", "", []Stream{hostile}, []string{"LIVE live/?2J?é\uFFFD ?[2J 00:00:00 0.0 Mbit/s 2 viewers"}},
+		{"aligned", "", []Stream{rec, sound, waiting, mainStream(noSpace)}, []string{
 			"REC  live/main      h264+aac 00:12:03 4.1 Mbit/s 3 viewers   512 MB, disk left 71 h",
 			"LIVE radio/one/high opus     30:00:00 0.1 Mbit/s 120 viewers",
 			"WAIT live/other                                  1 viewer",
@@ -79,10 +79,10 @@ func TestTable(t *testing.T) {
 func TestLog(t *testing.T) {
 	rec := mainStream(&record.Status{Path: "recordings/x.flv", Bytes: 512e6, Skipped: 2})
 	rec.DiskLeft = 71 * time.Hour
-	waiting := Line{Status: server.Status{Info: live.Info{Name: "live/other", Viewers: 1}}}
+	waiting := Stream{Status: server.Status{Info: live.Info{Name: "live/other", Viewers: 1}}}
 	for _, test := range []struct {
 		name string
-		line Line
+		line Stream
 		want string
 	}{
 		{"REC", rec, `{"level":"info","stream":"live/main","live":true,"viewers":3,"codecs":"h264+aac","elapsed":"00:12:03","mbit_s":4.1,"path":"recordings/x.flv","bytes":512000000,"lost_packets":2,"disk_left":"71 h","message":"status"}`},

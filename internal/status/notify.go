@@ -10,8 +10,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
-
-	"github.com/rtmptool/rtmptool/internal/server"
 )
 
 // notifyEvery is how often a service manager is told how serve is doing; more often
@@ -20,7 +18,7 @@ const notifyEvery = 5 * time.Second
 
 // notifier tells a service manager, in the words of sd_notify(3), how serve is doing.
 type notifier struct {
-	source   Source
+	sampler  *Sampler
 	log      zerolog.Logger
 	watchdog time.Duration // a serve that is silent for so long counts as hung; 0: never
 	grace    time.Duration
@@ -31,7 +29,7 @@ type notifier struct {
 // the context ends, that it stops, for which it may take the grace. It does so until
 // the function it returns is called. A program that was not started by a service
 // manager, which is one without NOTIFY_SOCKET, tells nobody.
-func Notify(ctx context.Context, source Source, grace time.Duration, log zerolog.Logger) (stop func()) {
+func Notify(ctx context.Context, sampler *Sampler, grace time.Duration, log zerolog.Logger) (stop func()) {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return func() {}
 	}
@@ -39,7 +37,7 @@ func Notify(ctx context.Context, source Source, grace time.Duration, log zerolog
 	if err != nil {
 		log.Warn().Err(err).Msg("the service manager's watchdog is not fed")
 	}
-	n := &notifier{source: source, log: log, watchdog: watchdog, grace: grace}
+	n := &notifier{sampler: sampler, log: log, watchdog: watchdog, grace: grace}
 	quit := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() { n.run(ctx.Done(), quit) })
@@ -95,20 +93,19 @@ func (n *notifier) tell(variables ...string) {
 }
 
 // summary is the line that systemctl status shows.
-func (n *notifier) summary() string { return "STATUS=" + summary(n.source.Status()) }
+func (n *notifier) summary() string { return "STATUS=" + summary(n.sampler.Snapshot().Streams) }
 
 // summary counts streams: "3 publishers, 2 recording, 1 NOT RECORDED".
-func summary(streams []server.Status) string {
+func summary(streams []Stream) string {
 	var publishers, recording, failed int
-	for _, st := range streams {
-		l := Line{Status: st}
-		if l.Live {
+	for _, s := range streams {
+		if s.Live {
 			publishers++
 		}
-		if l.recording() {
+		if s.recording() {
 			recording++
 		}
-		if l.failed() {
+		if s.failed() {
 			failed++
 		}
 	}

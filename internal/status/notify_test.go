@@ -96,7 +96,7 @@ func TestNotify(t *testing.T) {
 	watchdog(t, 20*time.Millisecond)
 	src := &source{}
 	ctx, cancel := context.WithCancel(t.Context())
-	stop := Notify(ctx, src, 13*time.Second, zerolog.Nop())
+	stop := Notify(ctx, NewSampler(src, ""), 13*time.Second, zerolog.Nop())
 	m.expect("READY=1\nSTATUS=0 publishers, 0 recording")
 	m.expect("STATUS=0 publishers, 0 recording\nWATCHDOG=1")
 	src.set(stream(time.Now(), 1))
@@ -122,13 +122,15 @@ func (g *gate) Status() []server.Status {
 	return nil
 }
 
+func (g *gate) Totals() server.Totals { return server.Totals{} }
+
 // TestNotifyHungServer: a server that hangs does not feed the watchdog.
 func TestNotifyHungServer(t *testing.T) {
 	m := newManager(t)
 	watchdog(t, 20*time.Millisecond)
 	g := newGate()
 	g.open <- struct{}{}
-	stop := Notify(t.Context(), g, 0, zerolog.Nop())
+	stop := Notify(t.Context(), NewSampler(g, ""), 0, zerolog.Nop())
 	<-g.asked
 	m.expect("READY=1\nSTATUS=0 publishers, 0 recording")
 	<-g.asked
@@ -142,7 +144,7 @@ func TestNotifyHungServer(t *testing.T) {
 // TestNotifyWithoutWatchdog: who has no watchdog is told the streams alone.
 func TestNotifyWithoutWatchdog(t *testing.T) {
 	m := newManager(t)
-	n := &notifier{source: &source{}}
+	n := &notifier{sampler: NewSampler(&source{}, "")}
 	n.alive(false)
 	m.expect("STATUS=0 publishers, 0 recording")
 	n.alive(true) // there is nothing new while it stops
@@ -161,7 +163,7 @@ func TestNotifyNobody(t *testing.T) {
 	var log writes
 	g := newGate()
 	close(g.open)
-	stop := Notify(t.Context(), g, 0, zerolog.New(&log))
+	stop := Notify(t.Context(), NewSampler(g, ""), 0, zerolog.New(&log))
 	m.next()
 	if err := os.Remove(os.Getenv("NOTIFY_SOCKET")); err != nil {
 		t.Fatal(err)
@@ -179,11 +181,11 @@ func TestNotifyNobody(t *testing.T) {
 }
 
 func TestSummary(t *testing.T) {
-	recording := server.Status{Info: live.Info{Live: true}, Recording: &record.Status{Path: "x.flv"}}
-	waiting := server.Status{Info: live.Info{Viewers: 1}}
-	early := server.Status{Info: live.Info{Live: true}, Recording: &record.Status{}} // no keyframe yet
-	failed := server.Status{Info: live.Info{Live: true}, Recording: &record.Status{Path: "x.flv", Err: errors.New("disk")}}
-	for want, streams := range map[string][]server.Status{
+	recording := Stream{Status: server.Status{Info: live.Info{Live: true}, Recording: &record.Status{Path: "x.flv"}}}
+	waiting := Stream{Status: server.Status{Info: live.Info{Viewers: 1}}}
+	early := Stream{Status: server.Status{Info: live.Info{Live: true}, Recording: &record.Status{}}} // no keyframe yet
+	failed := Stream{Status: server.Status{Info: live.Info{Live: true}, Recording: &record.Status{Path: "x.flv", Err: errors.New("disk")}}}
+	for want, streams := range map[string][]Stream{
 		"0 publishers, 0 recording":                 nil,
 		"1 publisher, 1 recording":                  {recording, waiting},
 		"3 publishers, 2 recording":                 {recording, early, recording},

@@ -1,0 +1,88 @@
+package status
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	writeEvery = time.Second
+	filePerm   = 0o644
+)
+
+// File keeps the state of a server in a file, as JSON, until it is stopped. A
+// reader sees a whole snapshot at any time. Errors are logged and disturb nothing.
+type File struct {
+	path    string
+	sampler *Sampler
+	log     zerolog.Logger
+	task    *task
+	failing bool // owned by the task
+}
+
+// WriteFile starts to write a file.
+func WriteFile(path string, sampler *Sampler, log zerolog.Logger) *File {
+	f := &File{path: path, sampler: sampler, log: log}
+	f.task = startTask(writeEvery, func(time.Time) { f.update(sampler.Snapshot()) })
+	return f
+}
+
+// Stop writes the file a last time, with the state Stopped.
+func (f *File) Stop() {
+	f.task.stop()
+	snap := f.sampler.Snapshot()
+	snap.State = Stopped
+	f.update(snap)
+}
+
+// update writes a snapshot. The first error of a series is logged.
+func (f *File) update(snap Snapshot) {
+	err := f.write(snap)
+	switch {
+	case err != nil && !f.failing:
+		f.log.Error().Err(err).Msg("cannot write the status file: trying again each second")
+	case err == nil && f.failing:
+		f.log.Info().Str("path", f.path).Msg("the status file is written again")
+	}
+	f.failing = err != nil
+}
+
+func (f *File) write(snap Snapshot) error {
+	text, err := json.Marshal(&snap)
+	if err != nil {
+		return err
+	}
+	return replaceFile(f.path, append(text, '\n'))
+}
+
+// replaceFile replaces a file in one step. What a kill leaves beside it has a fixed
+// name and goes with the next call. Nothing is synced: a status is of no use after
+// a power cut.
+func replaceFile(path string, data []byte) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file")}
+	}
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Not through a link that somebody else put there.
+	w, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	if err = errors.Join(err, w.Close()); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return nil
+}
