@@ -72,7 +72,7 @@ func picture(t *testing.T) (config, key *media.Packet) {
 }
 
 func longFLV(t *testing.T, f *os.File, long time.Duration) {
-	w := flv.NewWriter(f, flv.Index{FrameRate: 30})
+	w := flv.NewWriter(f, flv.Options{FrameRate: 30})
 	write := func(p *media.Packet, at time.Duration) {
 		if err := w.Write(p, at); err != nil {
 			t.Fatal(err)

@@ -166,7 +166,7 @@ func checkSalvaged(t *testing.T, s *session, failed operation, forever bool) {
 		t.Errorf("the operations %q do not end with the only close", names)
 	}
 	if forever && failed.name != "close" {
-		index, _ := flv.Scan(bytes.NewReader(data), int64(len(data)))
+		index, _, _ := flv.Scan(bytes.NewReader(data), int64(len(data)))
 		if int(index.End) < written {
 			t.Errorf("whole tags up to %d, want %d", index.End, written)
 		}

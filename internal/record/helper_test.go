@@ -327,15 +327,15 @@ func wantTags(t *testing.T, data []byte, base time.Duration, want ...*media.Pack
 }
 
 // wantFinished checks that nothing is left to be done for a file.
-func wantFinished(t *testing.T, data []byte) flv.Index {
+func wantFinished(t *testing.T, data []byte) *flv.Index {
 	t.Helper()
 	size := int64(len(data))
-	index, findings := flv.Scan(bytes.NewReader(data), size)
-	if len(findings) > 0 {
-		t.Fatalf("findings %+v", findings)
+	index, findings, err := flv.Scan(bytes.NewReader(data), size)
+	if len(findings) > 0 || err != nil {
+		t.Fatalf("findings %+v, %v", findings, err)
 	}
 	again := &memFile{data: slices.Clone(data)}
-	if err := flv.Finalize(&index, size).Apply(again); err != nil {
+	if err := flv.Finalize(index, size).Apply(again); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(again.data, data) {

@@ -57,7 +57,7 @@ func newOutput(format, kind Format, f File, packets []*media.Packet, created tim
 		}
 		return &mp4Output{Writer: w, file: f, tracks: tracks}, nil
 	}
-	return &flvOutput{Writer: flv.NewWriter(f, flv.Index{Created: created, FrameRate: frameRate}), file: f, format: format}, nil
+	return &flvOutput{Writer: flv.NewWriter(f, flv.Options{Created: created, FrameRate: frameRate}), file: f, format: format}, nil
 }
 
 // tracksOf lists the tracks that packets announce or have, with what describes them:
@@ -112,8 +112,11 @@ func (o *flvOutput) Synced(int64) {} // nothing in an FLV file tells
 func (o *flvOutput) duration() time.Duration { return o.Index().Duration() }
 
 func (o *flvOutput) finished(size int64) (container.Plan, bool) {
-	index, _ := flv.Scan(o.file, size)
-	return flv.Finalize(&index, size), index.End >= o.Written()
+	index, _, err := flv.Scan(o.file, size)
+	if err != nil || index.End < o.Written() {
+		return nil, false
+	}
+	return flv.Finalize(index, size), true
 }
 
 // mp4Output is an MP4 file: its tracks and their configurations are fixed.

@@ -106,6 +106,12 @@ func appendLong(dst []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(dst, uint32(len(s))), s...)
 }
 
+// AppendLongString appends the marker and the length of an AMF0 long string of n
+// bytes, which are the caller's to append (AMF0 2.14).
+func AppendLongString(dst []byte, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, markerLongString), n)
+}
+
 // appendByteArray encodes b as AMF3 (3.14): AMF0 has no such type. Four bytes
 // for the length are allowed where fewer would do.
 func appendByteArray(dst, b []byte) []byte {

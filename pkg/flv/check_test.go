@@ -30,6 +30,14 @@ func foreign(metadata []byte, tags []timedBody) *memFile {
 
 func onMeta(p ...amf.Property) []byte { return amf.Append(nil, metadataName, amf.ECMAArray(p)) }
 
+// worst is the highest severity.
+func worst(findings []container.Finding) (all container.Severity) {
+	for _, f := range findings {
+		all = max(all, f.Severity)
+	}
+	return all
+}
+
 func codesOf(findings []container.Finding) string {
 	var all []string
 	for _, f := range findings {
@@ -46,9 +54,9 @@ func TestCheckOurs(t *testing.T) {
 			file *memFile
 			want string
 		}{{bytesFile(rec.open), "F14"}, {rec.file, ""}} {
-			x, _ := Scan(c.file, c.file.size())
-			if got := codesOf(Check(&x, c.file, c.file.size())); got != c.want || !Ours(c.file, c.file.size()) {
-				t.Errorf("%s: %q, want %q", r.name, got, c.want)
+			x, _ := scan(t, c.file)
+			if got := codesOf(Check(x)); got != c.want || !x.Ours {
+				t.Errorf("%s: %q, want %q, ours: %v", r.name, got, c.want, x.Ours)
 			}
 		}
 	}
@@ -75,9 +83,9 @@ func TestCheckForeign(t *testing.T) {
 		"says that it is our": {onMeta(seconds(0.805), index, amf.Property{Key: "encoder", Value: "rtmptool"}), tags, ""},
 	} {
 		f := foreign(c.metadata, c.tags)
-		x, _ := Scan(f, f.size())
-		if got := codesOf(Check(&x, f, f.size())); got != c.want || Ours(f, f.size()) {
-			t.Errorf("%s: %q, want %q; ours: %v", name, got, c.want, Ours(f, f.size()))
+		x, _ := scan(t, f)
+		if got := codesOf(Check(x)); got != c.want || x.Ours {
+			t.Errorf("%s: %q, want %q; ours: %v", name, got, c.want, x.Ours)
 		}
 	}
 }
@@ -89,39 +97,15 @@ func TestOursCut(t *testing.T) {
 		if n > 100 && n < headSize-100 && n%50 > 0 {
 			continue
 		}
-		if f := bytesFile(rec.open[:n]); !Ours(f, f.size()) {
+		if x, _ := scan(t, bytesFile(rec.open[:n])); !x.Ours {
 			t.Fatalf("%d bytes are not ours", n)
 		}
 	}
 	for name, f := range map[string]*memFile{"empty": {}, "text": bytesFile([]byte("FLV is a format")), "MP4": bytesFile([]byte("\x00\x00\x00\x20ftyp")),
 		"foreign": foreign(onMeta(), runs[0].bodies), "another size": bytesFile(append(bytes.Clone(rec.open[:14]), 1, 2, 3))} {
-		if Ours(f, f.size()) {
+		if x, _ := scan(t, f); x.Ours {
 			t.Errorf("%s: ours", name)
 		}
-	}
-}
-
-// A whole tag is found wherever it begins, also at the seams of the reads.
-func TestHasTag(t *testing.T) {
-	tag := appendTag(nil, TagVideo, 0, unhex("17 01 000000"+avcKey))
-	for _, junk := range []int{0, 1, 100, readAhead - 12, readAhead - 11, readAhead - 10, readAhead - 5, readAhead, 2*readAhead - 15, 2*readAhead - 20} {
-		f := bytesFile(slices.Concat(bytes.Repeat([]byte{9}, junk), tag))
-		if found, err := HasTag(f, 0, f.size()); !found || err != nil {
-			t.Errorf("behind %d bytes: %v, %v", junk, found, err)
-		}
-		if found, err := HasTag(f, 0, f.size()-1); found || err != nil {
-			t.Errorf("behind %d bytes, cut: %v, %v", junk, found, err)
-		}
-		if found, _ := HasTag(f, int64(junk)+1, f.size()); found {
-			t.Errorf("behind %d bytes: found from the second byte on", junk)
-		}
-	}
-	zeros := &memFile{data: make([]byte, 3*readAhead)}
-	if found, err := HasTag(zeros, 5, zeros.size()); found || err != nil {
-		t.Errorf("zeros: %v, %v", found, err)
-	}
-	if found, err := HasTag(zeros, zeros.size()+5, zeros.size()); found || err != nil {
-		t.Errorf("behind the end: %v, %v", found, err)
 	}
 }
 
@@ -136,7 +120,8 @@ func TestTable(t *testing.T) {
 			}
 		}
 		got := map[string]int{}
-		for _, track := range Table(rec.file, rec.file.size()) {
+		x, _ := scan(t, rec.file)
+		for _, track := range x.Tracks {
 			if track.Samples > 0 {
 				got[string(rune(track.Kind))+string(rune(track.ID))] += track.Samples
 			}
@@ -146,9 +131,6 @@ func TestTable(t *testing.T) {
 				t.Errorf("%s: track %x has %d samples, want %d", r.name, id, got[id], n)
 			}
 		}
-	}
-	if Table(&memFile{}, 0) != nil {
-		t.Error("nothing has tracks")
 	}
 }
 

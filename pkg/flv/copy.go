@@ -1,7 +1,6 @@
 package flv
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -12,33 +11,28 @@ import (
 // copyFlush is how much of a copy collects before it is written, in bytes.
 const copyFlush = 1 << 20
 
-// Copy writes the audio and video tags of anybody's file into a new file of ours,
-// finished and with times from 0, up to the first tag that is not whole.
-func Copy(dst container.File, src io.ReaderAt, size int64) error {
-	tags, err := NewReader(src, size)
-	if err != nil {
-		return err
+// errNothing: there is nothing to copy.
+var errNothing = errors.New("flv: no whole tag")
+
+// Copy writes all whole audio and video tags of anybody's file, of which x is what
+// Scan found, into a new file of ours: finished, with times from 0, and without what
+// is damaged.
+func Copy(dst container.File, src io.ReaderAt, size int64, x *Index) error {
+	if x.Tags == 0 {
+		return errNothing
 	}
-	x, _ := Scan(src, size)
-	w := NewWriter(dst, Index{Created: x.Created, FrameRate: x.FrameRate})
+	w := NewWriter(dst, Options{Created: x.Created, FrameRate: x.FrameRate})
+	s := newScanner(src, size)
 	base := x.begin()
-	for {
-		tag, err := tags.Next()
-		var broken *container.FormatError
-		if err == io.EOF || errors.As(err, &broken) {
-			break // Scan has said what it is
-		}
-		if err != nil {
-			return err
-		}
-		if tag.Type != TagAudio && tag.Type != TagVideo || len(tag.Body) == 0 {
+	for tag := range s.tags() {
+		if isScript(tag.Type) || len(tag.Body) == 0 {
 			continue
 		}
-		p, err := Parse(tag.Type, bytes.Clone(tag.Body))
+		p, err := classify(tag.Type, tag.Body)
 		if err != nil {
 			continue // nothing that a player could use
 		}
-		if err := w.Write(p, max(0, tag.Time-base)); err != nil {
+		if err := w.Write(&p, max(0, tag.Time-base)); err != nil {
 			return err
 		}
 		if w.Buffered() >= copyFlush {
@@ -46,6 +40,9 @@ func Copy(dst container.File, src io.ReaderAt, size int64) error {
 				return err
 			}
 		}
+	}
+	if s.err != nil {
+		return s.err
 	}
 	return w.Close()
 }

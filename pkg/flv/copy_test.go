@@ -2,7 +2,6 @@ package flv
 
 import (
 	"errors"
-	"io"
 	"slices"
 	"testing"
 	"time"
@@ -50,12 +49,13 @@ func TestCopy(t *testing.T) {
 			}
 			src, dst := foreign(nil, tags), &memFile{}
 			source := slices.Clone(src.data)
-			if err := Copy(dst, src, src.size()); err != nil {
+			made, _ := scan(t, src)
+			if err := Copy(dst, src, src.size(), made); err != nil {
 				t.Fatal(err)
 			}
-			x, findings := Scan(dst, dst.size())
-			findings = append(findings, Check(&x, dst, dst.size())...)
-			if len(findings) > 0 || !Ours(dst, dst.size()) || x.Duration() != r.duration {
+			x, findings := scan(t, dst)
+			findings = append(findings, Check(x)...)
+			if len(findings) > 0 || !x.Ours || x.Duration() != r.duration {
 				t.Errorf("%s: %v, %v", r.name, x.Duration(), findings)
 			}
 			want, wantTimes := tagsOf(t, src)
@@ -77,17 +77,18 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// A copy ends at the first tag that is not whole.
+// A copy has what is whole of a file that is cut.
 func TestCopyCut(t *testing.T) {
 	full := foreign(nil, runs[0].bodies)
+	want, _ := tagsOf(t, full)
 	for n := full.size(); n > 400; n -= 7 {
 		src, dst := bytesFile(full.data[:n]), &memFile{}
-		if err := Copy(dst, src, n); err != nil {
+		x, _ := scan(t, src)
+		if err := Copy(dst, src, n, x); err != nil {
 			t.Fatal(err)
 		}
-		want, _ := tagsOf(t, src)
-		if got, _ := tagsOf(t, dst); !slices.Equal(got, want) {
-			t.Fatalf("%d bytes: %d tags, want %d", n, len(got), len(want))
+		if got, _ := tagsOf(t, dst); len(got) != x.Tags || !slices.Equal(got, want[:len(got)]) {
+			t.Fatalf("%d bytes: %d tags, want %d", n, len(got), x.Tags)
 		}
 	}
 }
@@ -95,13 +96,16 @@ func TestCopyCut(t *testing.T) {
 // What cannot be read or written is an error: the copy is not whole.
 func TestCopyFails(t *testing.T) {
 	full := foreign(nil, runs[0].bodies)
-	if err := Copy(&memFile{}, failAt{full, 500}, full.size()); !errors.Is(err, errRead) {
+	x, _ := scan(t, full)
+	if err := Copy(&memFile{}, failAt{full, 500}, full.size(), x); !errors.Is(err, errRead) {
 		t.Errorf("reading: %v", err)
 	}
-	if err := Copy(&memFile{fail: func([]byte) (int, error) { return 0, errDisk }}, full, full.size()); !errors.Is(err, errDisk) {
+	if err := Copy(&memFile{fail: func([]byte) (int, error) { return 0, errDisk }}, full, full.size(), x); !errors.Is(err, errDisk) {
 		t.Errorf("writing: %v", err)
 	}
-	if err := Copy(&memFile{}, bytesFile([]byte("no FLV")), 6); err == nil || errors.Is(err, io.EOF) {
+	text := bytesFile([]byte("no FLV"))
+	x, _ = scan(t, text)
+	if err := Copy(&memFile{}, text, text.size(), x); err != errNothing {
 		t.Errorf("no FLV: %v", err)
 	}
 }

@@ -66,11 +66,21 @@ func (f *memFile) size() int64 { return int64(len(f.data)) }
 func bytesFile(b []byte) *memFile { return &memFile{data: slices.Clone(b)} }
 
 // finish does what rtmptool fix does with a file.
-func finish(t testing.TB, f *memFile) Index {
+func finish(t testing.TB, f *memFile) *Index {
 	t.Helper()
-	x, _ := Scan(f, f.size())
-	apply(t, Finalize(&x, f.size()), f)
+	x, _ := scan(t, f)
+	apply(t, Finalize(x, f.size()), f)
 	return x
+}
+
+// scan scans a file that can be read.
+func scan(t testing.TB, f *memFile) (*Index, []container.Finding) {
+	t.Helper()
+	x, findings, err := Scan(f, f.size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x, findings
 }
 
 func apply(t testing.TB, plan container.Plan, f *memFile) {

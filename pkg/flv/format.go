@@ -16,9 +16,11 @@ const (
 	flagAudio     = 4
 	flagVideo     = 1
 	flagsOffset   = 4
+	dataOffset    = 5
 	headerSize    = 13 // with the back pointer that precedes the first tag
 	tagHeaderSize = 11
 	backPointer   = 4 // size of the tag before it, header included
+	minTag        = tagHeaderSize + backPointer
 	tagTypeMask   = 0x1F
 	maxBody       = 1<<24 - 1 // 24-bit DataSize
 	timestampMask = 1<<31 - 1 // players read the 32 bits as signed

@@ -5,16 +5,17 @@ import (
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/codec"
+	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
 // Index is what is known of an FLV file without its media: what Finalize needs to
-// finish it. Writer fills it tag by tag; Scan rebuilds it with the same code.
+// finish it. Writer fills it tag by tag; Scan rebuilds it with the same code. Only
+// Scan lists the samples of the tracks; the offset of one is that of its tag's body.
 type Index struct {
-	Created   time.Time // wall clock of the first frame; zero if unknown
-	FrameRate float64   // as announced, by the publisher or onMetaData; 0 if it was not
-	Tags      int       // audio and video tags
-	End       int64     // offset behind the last whole tag
+	container.Index
+	FrameRate float64 // as announced, by the publisher or onMetaData; 0 if it was not
+	Tags      int     // audio and video tags
 
 	video, audio trackInfo
 	start        point   // the first decoder configuration
@@ -23,6 +24,12 @@ type Index struct {
 	keys         int     // keyframes seen
 
 	finished bool // onMetaData tells duration and size; Finalize sets it
+
+	// What Scan has found besides.
+	Ours      bool // written by rtmptool
+	claims    claims
+	repairs   []repair // what mends damaged tags in place
+	immovable bool     // there is damage that cannot be mended in place
 }
 
 // point is a place where a player can begin.

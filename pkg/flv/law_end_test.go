@@ -15,7 +15,7 @@ import (
 // large is a run of more than 64 KiB in not too many tags.
 func large() run {
 	pad := strings.Repeat("00", 3000)
-	return run{name: "large frames", hints: Index{Created: someTime, FrameRate: 25}, flush: 3, duration: 40 * 40 * time.Millisecond,
+	return run{name: "large frames", options: Options{Created: someTime, FrameRate: 25}, flush: 3, duration: 40 * 40 * time.Millisecond,
 		bodies: frames([]timedBody{video(0, "17 00 000000"+avcC720), audio(0, "AF 00 1190")},
 			40, 7, always("17 01 000000"+avcKey+pad), always("27 01 000000"+avcInter+pad), "AF 01"+aacFrame)}
 }
@@ -47,21 +47,38 @@ func TestFinalizeAtEveryTag(t *testing.T) {
 					continue
 				}
 				testFinalizeCut(t, fmt.Sprintf("%s up to %d", r.name, end), rec.open[:end])
-				x, _ := Scan(bytes.NewReader(rec.open[:end]), end)
-				whole := Finalize(&x, end)
-				for _, cut := range []int64{end + 1, (end + next) / 2, next - 1} {
-					if cut <= end || cut >= next {
+				whole := planOf(t, rec.open[:end])
+				for _, cut := range []int64{end + 1, (end + next) / 2, next - backPointer - 1} {
+					if cut <= end || cut >= next-backPointer {
 						continue
 					}
-					y, _ := Scan(bytes.NewReader(rec.open[:cut]), cut)
-					plan := Finalize(&y, cut)
+					plan := planOf(t, rec.open[:cut])
 					if !reflect.DeepEqual(plan, append(container.Plan{{Op: container.Truncate, Offset: end}}, whole...)) {
 						t.Fatalf("cut at %d: %v, want a cut at %d, then %v", cut, plan, end, whole)
+					}
+				}
+				if next == size {
+					continue
+				}
+				for cut := next - backPointer; cut < next; cut++ { // the tag is whole, but for its back pointer
+					f := bytesFile(rec.open[:cut])
+					finish(t, f)
+					g := bytesFile(rec.open[:next])
+					finish(t, g)
+					if !bytes.Equal(f.data, g.data) {
+						t.Fatalf("cut at %d the tag that ends at %d is not completed", cut, next)
 					}
 				}
 			}
 		})
 	}
+}
+
+// planOf is what finishes a file.
+func planOf(t *testing.T, data []byte) container.Plan {
+	t.Helper()
+	x, _ := scan(t, bytesFile(data))
+	return Finalize(x, int64(len(data)))
 }
 
 // tagEnds lists where the head and each tag behind it end.

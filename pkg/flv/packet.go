@@ -14,6 +14,15 @@ import (
 // malformed body is an error; a codec or packet type that nobody here knows is
 // not, it makes a packet that is passed on as it is.
 func Parse(tagType uint8, body []byte) (*media.Packet, error) {
+	p, err := classify(tagType, body)
+	if err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// classify is Parse without an allocation.
+func classify(tagType uint8, body []byte) (media.Packet, error) {
 	switch tagType {
 	case TagVideo:
 		return parseVideo(body)
@@ -23,19 +32,19 @@ func Parse(tagType uint8, body []byte) (*media.Packet, error) {
 	return parseData(body), nil
 }
 
-func parseVideo(body []byte) (*media.Packet, error) {
+func parseVideo(body []byte) (media.Packet, error) {
 	h, err := ParseHeader(media.Video, body)
 	if err != nil {
-		return nil, err
+		return media.Packet{}, err
 	}
 	if h.isCommand() {
-		return &media.Packet{Kind: media.Video, Role: media.Other, Body: body}, nil
+		return media.Packet{Kind: media.Video, Role: media.Other, Body: body}, nil
 	}
 	first, err := firstTrack(h, body)
 	if err != nil {
-		return nil, err
+		return media.Packet{}, err
 	}
-	p := &media.Packet{Kind: media.Video, Codec: first.codec, Track: first.id, Role: media.Other, Body: body}
+	p := media.Packet{Kind: media.Video, Codec: first.codec, Track: first.id, Role: media.Other, Body: body}
 	if h.undefined() {
 		return p, nil
 	}
@@ -57,19 +66,19 @@ func parseVideo(body []byte) (*media.Packet, error) {
 // walk fails and the publisher's own flag counts.
 const naluLength = 4
 
-func parseAudio(body []byte) (*media.Packet, error) {
+func parseAudio(body []byte) (media.Packet, error) {
 	if len(body) == 0 { // silence, or a flush
-		return &media.Packet{Kind: media.Audio, Role: media.Other, Body: body}, nil
+		return media.Packet{Kind: media.Audio, Role: media.Other, Body: body}, nil
 	}
 	h, err := ParseHeader(media.Audio, body)
 	if err != nil {
-		return nil, err
+		return media.Packet{}, err
 	}
 	first, err := firstTrack(h, body)
 	if err != nil {
-		return nil, err
+		return media.Packet{}, err
 	}
-	p := &media.Packet{Kind: media.Audio, Codec: first.codec, Track: first.id, Role: media.Other, Body: body}
+	p := media.Packet{Kind: media.Audio, Codec: first.codec, Track: first.id, Role: media.Other, Body: body}
 	if h.undefined() {
 		return p, nil
 	}
@@ -88,8 +97,8 @@ func parseAudio(body []byte) (*media.Packet, error) {
 	return p, nil
 }
 
-func parseData(body []byte) *media.Packet {
-	p := &media.Packet{Kind: media.Data, Role: media.Other, Body: body}
+func parseData(body []byte) media.Packet {
+	p := media.Packet{Kind: media.Data, Role: media.Other, Body: body}
 	if name, _, err := amf.ParseValue(body); err == nil && name == metadataName {
 		p.Role = media.Metadata
 	}

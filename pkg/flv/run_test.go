@@ -10,7 +10,7 @@ import (
 // run is a recorded stream.
 type run struct {
 	name     string
-	hints    Index
+	options  Options
 	bodies   []timedBody
 	flush    int // packets a flush
 	duration time.Duration
@@ -62,7 +62,7 @@ func frames(bodies []timedBody, n, gop int, key, inter func(i int) string, sound
 func always(s string) func(int) string { return func(int) string { return s } }
 
 var runs = []run{
-	{name: "H.264 and AAC", hints: Index{Created: someTime, FrameRate: 25}, flush: 3, duration: 805 * time.Millisecond,
+	{name: "H.264 and AAC", options: Options{Created: someTime, FrameRate: 25}, flush: 3, duration: 805 * time.Millisecond,
 		bodies: frames([]timedBody{video(0, "17 00 000000"+avcC720), audio(0, "AF 00 1190")},
 			20, 5, always("17 01 000000"+avcKey), always("27 01 000000"+avcInter), "AF 01"+aacFrame)},
 	{name: "H.264 with B-frames, rate from the configuration", flush: 1, duration: 800 * time.Millisecond,
@@ -70,7 +70,7 @@ var runs = []run{
 			20, 7, always("17 01 000050"+avcKey), func(i int) string {
 				return "27 01" + []string{"000078", "000000", "FFFFD8"}[i%3] + avcInter
 			}, "")},
-	{name: "HEVC and Opus, enhanced", hints: Index{Created: someTime}, flush: 4, duration: 805 * time.Millisecond,
+	{name: "HEVC and Opus, enhanced", options: Options{Created: someTime}, flush: 4, duration: 805 * time.Millisecond,
 		bodies: frames([]timedBody{audio(0, "90 4F707573"+opusHead), audio(0, "94 4F707573 01 02 00000003"), video(0, "90 68766331"+hvcC)},
 			20, 6, always("91 68766331 000028"+hevcKey), always("A3 68766331"+hevcInter), "91 4F707573 FC")},
 	{name: "AV1, enhanced", flush: 2, duration: 480 * time.Millisecond, // without a rate: it is measured
@@ -81,14 +81,14 @@ var runs = []run{
 			12, 4, always("93 76703039"+vp9Key), always("A3 76703039"+vp9Inter), "91 664C6143 FFF8")},
 	{name: "VP8 without a configuration", flush: 2, duration: 480 * time.Millisecond,
 		bodies: frames(nil, 12, 4, always("91 76703038"+vp8Key), always("A1 76703038"+vp8Inter), "")},
-	{name: "MP3 alone", hints: Index{Created: someTime}, flush: 3, duration: 802 * time.Millisecond,
+	{name: "MP3 alone", options: Options{Created: someTime}, flush: 3, duration: 802 * time.Millisecond,
 		bodies: frames(nil, 20, 1, always(""), always(""), "2F"+mp3Frame)},
 	{name: "configuration changes", flush: 3, duration: 1700 * time.Millisecond,
 		bodies: append(frames([]timedBody{video(0, "17 00 000000"+avcC720), audio(0, "AF 00 1190")},
 			10, 5, always("17 01 000000"+avcKey), always("27 01 000000"+avcInter), "AF 01"+aacFrame),
 			video(1500, "17 00 000000"+avcC1080), audio(1500, "AF 00 1210"), video(1500, "17 01 000000"+avcKey), video(1600, "27 01 000000"+avcInter),
 			audio(1600, "AF 01"+aacFrame), audio(1621, "AF 01"+aacFrame))},
-	{name: "video comes late", hints: Index{FrameRate: 30}, flush: 2, duration: 4200 * time.Millisecond,
+	{name: "video comes late", options: Options{FrameRate: 30}, flush: 2, duration: 4200 * time.Millisecond,
 		bodies: []timedBody{audio(0, "2F"+mp3Frame), audio(1000, "2F"+mp3Frame), audio(2000, "2F"+mp3Frame), video(3000, "17 00 000000"+avcC720),
 			video(3000, "17 01 000000"+avcKey), video(4000, "17 01 000000"+avcKey), video(4050, "27 01 000000"+avcInter), video(4050, "27 01 000000"+avcInter),
 			audio(3100, "2F"+mp3Frame)}},
@@ -98,10 +98,10 @@ var runs = []run{
 		video(0, "17 01 000000"+avcKey), video(0, "96 01 61766331 01 000000"+avcKey), audio(5, ""), audio(10, "AF 00"), audio(16, "95 01 4F707573 01 FC"),
 		video(40, "27 01 000000"+avcInter), video(50, "D0 00"), video(120, "17 01 000000"+avcKey), video(80, "27 01 000000"+avcInter),
 		video(120, "17 03 000000"), video(0, "17 02 000000"), video(120, "A9 61766331"), audio(139, "B2 01")}},
-	{name: "times beyond 2^31 ms", flush: 1, duration: 7 * (1<<30 - 1) * time.Millisecond,
+	{name: "times beyond 2^31 ms", flush: 1, duration: 11 * (1<<28 - 1) * time.Millisecond,
 		bodies: func() (bodies []timedBody) {
-			for i := range int64(7) {
-				bodies = append(bodies, video(i*(1<<30-1), "17 01 000000"+avcKey))
+			for i := range int64(11) {
+				bodies = append(bodies, video(i*(1<<28-1), "17 01 000000"+avcKey))
 			}
 			return bodies
 		}()},

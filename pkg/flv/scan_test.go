@@ -2,6 +2,7 @@ package flv
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +33,7 @@ func TestReader(t *testing.T) {
 	}
 	for _, want := range []Tag{
 		{TagScript, 0, 13, []byte{5}},
-		{TagScriptAMF3, 5 * time.Millisecond, 29, []byte{}},
+		{TagScriptAMF3, 5 * time.Millisecond, 29, nil},
 		{TagVideo, 6 * time.Millisecond, 44, unhex("2701")}, // whatever its stream id
 		{TagAudio, 7 * time.Millisecond, 61, unhex("AF0100")},
 	} {
@@ -64,9 +65,13 @@ func TestReaderTimes(t *testing.T) {
 		{"first tag below 0", []uint32{0xFFFFFFFB, 0, 5}, []int64{-5, 0, 5}},
 		{"first tag below 0, 31 bits", []uint32{0x7FFFFFFB, 0, 5}, []int64{-5, 0, 5}},
 		{"across 2^24", []uint32{0xFFFFFF, 0x1000000}, []int64{1<<24 - 1, 1 << 24}},
-		{"across 2^31 with 31 bits", []uint32{0x3FFFFFFF, 0x7FFFFFFE, 1, 41}, []int64{1<<30 - 1, 1<<31 - 2, 1<<31 + 1, 1<<31 + 41}},
-		{"across 2^31 with 32 bits", []uint32{0x3FFFFFFF, 0x7FFFFFFE, 0x80000001}, []int64{1<<30 - 1, 1<<31 - 2, 1<<31 + 1}},
-		{"across 2^32", []uint32{0x3FFFFFFF, 0x7FFFFFFE, 0xBFFFFFFD, 0xFFFFFFFC, 4}, []int64{1<<30 - 1, 1<<31 - 2, 3<<30 - 3, 1<<32 - 4, 1<<32 + 4}},
+		{"across 2^31 with 31 bits", []uint32{0x3FFFFFFF, 0x50000000, 0x60000000, 0x70000000, 0x7FFFFFFC, 4, 44}, []int64{4<<28 - 1, 5 << 28, 6 << 28, 7 << 28, 8<<28 - 4, 8<<28 + 4, 8<<28 + 44}},
+		{"across 2^31 with 32 bits", []uint32{0x3FFFFFFF, 0x50000000, 0x60000000, 0x70000000, 0x7FFFFFFC, 0x80000004}, []int64{4<<28 - 1, 5 << 28, 6 << 28, 7 << 28, 8<<28 - 4, 8<<28 + 4}},
+		{"across 2^32", []uint32{0xBFFFFFFF, 0xD0000000, 0xE0000000, 0xF0000000, 0xFFFFFFFC, 4}, []int64{4<<28 - 1, 5 << 28, 6 << 28, 7 << 28, 8<<28 - 4, 8<<28 + 4}},
+		{"a wrong bit", []uint32{0, 40, 80 | 1<<30, 120, 160}, []int64{0, 40, 40, 120, 160}},
+		{"a wrong bit once more", []uint32{0, 40 | 1<<30, 80, 120 | 1<<30, 160 + 3<<28, 200}, []int64{0, 0, 80, 80, 80, 200}},
+		{"a step of days", []uint32{0, 40, 3 << 28, 3<<28 + 40, 3<<28 + 80}, []int64{0, 40, 40, 3<<28 + 40, 3<<28 + 80}},
+		{"and back", []uint32{3 << 28, 0, 40, 80}, []int64{3 << 28, 3 << 28, 40, 80}},
 		{"back and forth", []uint32{1000, 0, 1040, 1020}, []int64{1000, 0, 1040, 1020}},
 	} {
 		s := fileHeader
@@ -86,27 +91,30 @@ func TestReaderTimes(t *testing.T) {
 	}
 }
 
-// Each error says where and what; Scan tells the same as a finding.
+// Each error says where and what; Scan tells the same as a finding, and what to do.
 func TestReaderErrors(t *testing.T) {
-	whole := "08 000001 000000 00 000000 2F 0000000C" // from 13 to 29
+	tag := "08 000001 000000 00 000000 2F 0000000C" // from 13 to 29
 	for _, tc := range []struct {
 		name  string
 		hex   string
 		error string
 		at    int64
-		code  string
+		codes string
 	}{
 		{"empty", "", "flv: header at 0: file of 0 bytes, want at least 13", 0, "F02"},
 		{"header cut", "464C5601 05 00000009 000000", "flv: header at 0: file of 12 bytes, want at least 13", 0, "F02"},
-		{"signature", "464C5701 05 00000009 00000000" + whole, "flv: header at 0: signature 46 4c 57 01, want 46 4c 56 01", 0, "F02"},
+		{"signature", "464C5701 05 00000009 00000000" + tag, "flv: header at 0: signature 46 4c 57 01, want 46 4c 56 01", 0, "F02"},
 		{"version", "464C5602 05 00000009 00000000", "flv: header at 0: signature 46 4c 56 02, want 46 4c 56 01", 0, "F02"},
-		{"data offset in the header", "464C5601 05 00000008 00000000", "flv: header at 5: data offset 8 outside the file", 5, "F02"},
-		{"data offset behind the file", "464C5601 05 0000000A 00000000", "flv: header at 5: data offset 10 outside the file", 5, "F02"},
-		{"data offset of 4 GiB", "464C5601 05 FFFFFFFF 00000000", "flv: header at 5: data offset 4294967295 outside the file", 5, "F02"},
-		{"unknown type", fileHeader + whole + "0A 000001 000000 00 000000 2F 0000000C", "flv: tag at 29: type 10", 29, "F05"},
-		{"zeros", fileHeader + strings.Repeat("00", 15), "flv: tag at 13: type 0", 13, "F05"},
-		{"back pointer", fileHeader + "08 000001 000000 00 000000 2F 0000000B", "flv: tag at 13: back pointer 11, want 12", 13, "F05"},
-		{"tag header cut", fileHeader + whole + "08 000001 000000 00 000000", "flv: tag at 29: have 11 bytes, want 15: cut by the end of the file", 29, "F04"},
+		{"data offset in the header", "464C5601 05 00000008 00000000", "flv: header at 0: data offset 8 outside the file", 0, "F02"},
+		{"data offset behind the file", "464C5601 05 0000000A 00000000", "flv: header at 0: data offset 10 outside the file", 0, "F02"},
+		{"data offset of 4 GiB", "464C5601 05 FFFFFFFF 00000000", "flv: header at 0: data offset 4294967295 outside the file", 0, "F02"},
+		{"no FLV", hex.EncodeToString([]byte("this is a text")), "flv: header at 0: signature 74 68 69 73, want 46 4c 56 01", 0, "F02 F04"},
+		{"unknown type", fileHeader + tag + "0A 000001 000000 00 000000 2F 0000000C", "flv: tag at 29: type 10", 29, "F04"},
+		{"zeros", fileHeader + strings.Repeat("00", 15), "flv: tag at 13: type 0", 13, "F04"},
+		{"back pointer", fileHeader + "08 000001 000000 00 000000 2F 0000000B", "flv: tag at 13: back pointer 11, want 12", 13, "F07"},
+		{"back pointer of zeros", fileHeader + "08 000001 000000 00 000000 2F 00000000", "flv: tag at 13: back pointer 0, want 12", 13, "F04"},
+		{"tag header cut", fileHeader + tag + "08 000001 000000 00 0000", "flv: tag at 29: have 10 bytes, want 15: cut by the end of the file", 29, "F04"},
+		{"tag cut behind its header", fileHeader + tag + "08 000001 000000 00 000000", "flv: tag at 29: have 11 bytes, want 16: cut by the end of the file", 29, "F04"},
 		{"one byte of a tag", fileHeader + "08", "flv: tag at 13: have 1 bytes, want 15: cut by the end of the file", 13, "F04"},
 		{"body cut", fileHeader + "08 FFFFFF 000000 00 000000 2F 0000000C", "flv: tag at 13: have 16 bytes, want 16777230: cut by the end of the file", 13, "F04"},
 		{"back pointer cut", fileHeader + "08 000001 000000 00 000000 2F 000000", "flv: tag at 13: have 15 bytes, want 16: cut by the end of the file", 13, "F04"},
@@ -117,15 +125,13 @@ func TestReaderErrors(t *testing.T) {
 		if !errors.As(err, &format) || err.Error() != tc.error || format.Offset != tc.at {
 			t.Errorf("%s: got %v", tc.name, err)
 		}
-		if torn := tc.code == "F04"; errors.Is(err, ErrTorn) != torn {
-			t.Errorf("%s: torn is %v", tc.name, !torn)
+		_, findings := scan(t, bytesFile(data))
+		if codesOf(findings) != tc.codes || findings[0].Text != tc.error || findings[0].Offset != tc.at || findings[0].Repair == "" {
+			t.Errorf("%s: %+v", tc.name, findings)
 		}
-		want := container.Finding{Code: tc.code, Severity: container.Error, Offset: tc.at, End: int64(len(data)), Text: tc.error}
-		if tc.code == "F02" {
-			want.Offset, want.End = 0, min(want.End, headerSize)
+		if last := findings[len(findings)-1]; last.Code != "F02" && last.End != int64(len(data)) {
+			t.Errorf("%s: ends at %d of %d", tc.name, last.End, len(data))
 		}
-		_, findings := Scan(bytes.NewReader(data), int64(len(data)))
-		sameFindings(t, tc.name, findings, []container.Finding{want})
 	}
 }
 
@@ -148,7 +154,7 @@ func TestReaderDataOffset(t *testing.T) {
 	if tag, err := r.Next(); err != nil || tag.Offset != 16 || tag.Time != 40*time.Millisecond {
 		t.Errorf("%+v, %v", tag, err)
 	}
-	x, findings := Scan(bytes.NewReader(data), int64(len(data)))
+	x, findings := scan(t, bytesFile(data))
 	if findings != nil || x.End != 31 || x.Tags != 1 {
 		t.Errorf("%+v, %+v", x, findings)
 	}
@@ -181,21 +187,38 @@ func (r failingReader) ReadAt(p []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// An error of the disk is none of the file. A file that ends before its size does
-// so by error too.
+// An error of the disk is none of the file.
 func TestReaderDiskError(t *testing.T) {
 	data := unhex(fileHeader + tagAt(0) + "08 000002 000000 00 000000 2F00 0000000D")
 	for from := range int64(len(data)) {
-		for _, tc := range []struct{ err, want error }{{errDisk, errDisk}, {io.EOF, io.ErrUnexpectedEOF}} {
-			r := failingReader{data, from, tc.err}
-			err := walk(r, int64(len(data)))
-			var format *container.FormatError
-			if !errors.Is(err, tc.want) || errors.As(err, &format) {
-				t.Errorf("%v at %d: got %v", tc.err, from, err)
+		r := failingReader{data, from, errDisk}
+		err := walk(r, int64(len(data)))
+		var format *container.FormatError
+		if !errors.Is(err, errDisk) || errors.As(err, &format) {
+			t.Errorf("at %d: got %v", from, err)
+		}
+		if x, findings, err := Scan(r, int64(len(data))); !errors.Is(err, errDisk) || len(findings) > 0 || x.End > from {
+			t.Errorf("at %d: %v, %+v, end %d", from, err, findings, x.End)
+		}
+	}
+}
+
+// A file that is shorter than it was said to be has what it has.
+func TestReaderShorter(t *testing.T) {
+	rec := record(t, longRun(), nil)
+	for _, less := range []int64{0, 1, 7, 300, 20000, readAhead, 3 * readAhead} {
+		f := bytesFile(rec.open[:max(0, rec.file.size()-less)])
+		for _, more := range []int64{1, 10, 40000, readAhead, 3*readAhead + 1} {
+			got, findings, err := Scan(f, f.size()+more)
+			want, wantFindings := scan(t, f)
+			if err != nil {
+				t.Fatal(err)
 			}
-			x, findings := Scan(r, int64(len(data)))
-			if len(findings) != 1 || findings[0].Text != tc.want.Error() || x.End > from {
-				t.Errorf("%v at %d: %+v, end %d", tc.err, from, findings, x.End)
+			sameIndex(t, "shorter", got, want)
+			sameFindings(t, "shorter", findings, wantFindings)
+			var format *container.FormatError
+			if err := walk(f, f.size()+more); (err != io.EOF) != (len(findings) > 0) || err != io.EOF && !errors.As(err, &format) {
+				t.Errorf("%d less, %d more: %v", less, more, err)
 			}
 		}
 	}
@@ -216,10 +239,10 @@ func TestScanForeign(t *testing.T) {
 	data = appendTag(data, TagVideo, 0, unhex("90"))
 	data = appendTag(data, TagAudio, 0, unhex("95 31 4F707573"))
 	data = appendTag(data, TagVideo, time.Second, unhex("17 01 000000"+avcKey))
-	x, findings := Scan(bytes.NewReader(data), int64(len(data)))
-	want := Index{Created: someTime, FrameRate: 25, Tags: 4, End: int64(len(data)), stride: 1, keys: 1,
+	x, findings := scan(t, bytesFile(data))
+	want := Index{Index: container.Index{Created: someTime, End: int64(len(data))}, FrameRate: 25, Tags: 4, stride: 1, keys: 1,
 		video:  trackInfo{seen: true, codec: media.H264, codecID: 7, frames: 1, first: time.Second, last: time.Second},
 		points: []point{{time.Second, int64(len(data) - 15 - 5 - len(unhex(avcKey)))}}}
-	sameIndex(t, "foreign", x, want)
+	sameIndex(t, "foreign", x, &want)
 	sameFindings(t, "foreign", findings, nil)
 }

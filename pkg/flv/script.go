@@ -23,6 +23,8 @@ const (
 	numberSize   = 9        // an AMF number
 	minSpacer    = 1
 	maxKeyframes = 2000 // then every other entry goes
+
+	blanks = "        " // fill what is less than a number
 )
 
 // StripDataFrame removes the "@setDataFrame" with which publishers mark metadata
@@ -118,7 +120,6 @@ func (x *Index) appendScript(dst []byte) []byte {
 	if free < 0 {
 		panic("internal error: the script tag has no room for its index")
 	}
-	const blanks = "        "
 	return encode(minSpacer+free/numberSize, blanks[:free%numberSize])
 }
 

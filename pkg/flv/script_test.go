@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rtmptool/rtmptool/pkg/amf"
+	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
@@ -115,7 +116,7 @@ func TestScriptValues(t *testing.T) {
 		keyframes []point
 	}{
 		{
-			"finished", Index{Created: someTime, FrameRate: 25, End: 70000, finished: true, video: someVideo, audio: someAudio,
+			"finished", Index{Index: container.Index{Created: someTime, End: 70000}, FrameRate: 25, finished: true, video: someVideo, audio: someAudio,
 				start: point{0, headSize}, points: points},
 			[]string{"duration", "filesize", "width", "height", "videocodecid", "framerate", "audiosamplerate", "audiosamplesize", "audiochannels",
 				"stereo", "audiocodecid", "hasVideo", "hasAudio", "hasKeyframes", "canSeekToEnd", "encoder", "creationdate", "keyframes", "padding"},
@@ -126,7 +127,7 @@ func TestScriptValues(t *testing.T) {
 			append([]point{{0, headSize}}, points...),
 		},
 		{
-			"open: players look for the end", Index{End: 70000, video: someVideo, start: point{0, headSize}, points: points[:1]},
+			"open: players look for the end", Index{Index: container.Index{End: 70000}, video: someVideo, start: point{0, headSize}, points: points[:1]},
 			[]string{"duration", "filesize", "width", "height", "videocodecid", "hasVideo", "hasAudio", "hasKeyframes", "canSeekToEnd",
 				"encoder", "keyframes", "padding"},
 			map[string]any{"duration": 0.0, "filesize": 0.0, "width": 1280.0, "height": 720.0, "videocodecid": 7.0,
@@ -134,7 +135,7 @@ func TestScriptValues(t *testing.T) {
 			[]point{{0, headSize}, points[0]},
 		},
 		{
-			"audio alone, video announced", Index{FrameRate: 30, End: 50000, finished: true,
+			"audio alone, video announced", Index{Index: container.Index{End: 50000}, FrameRate: 30, finished: true,
 				audio: trackInfo{seen: true, codec: 0x41554462, codecID: 11, frames: 1}, start: point{0, headSize}},
 			[]string{"duration", "filesize", "framerate", "audiocodecid", "hasVideo", "hasAudio", "hasKeyframes", "canSeekToEnd", "encoder",
 				"spacer", "padding"},
@@ -167,7 +168,7 @@ func TestScriptValues(t *testing.T) {
 	}
 }
 
-var allIndex = cmp.AllowUnexported(Index{}, trackInfo{}, point{})
+var allIndex = cmp.AllowUnexported(Index{}, trackInfo{}, point{}, claims{}, repair{})
 
 // An index shows keyframes only if FFmpeg takes them: two at least, and each
 // behind the one before it.
@@ -230,7 +231,7 @@ func randomIndex(random *rand.Rand, keyframes int) Index {
 			rate: random.IntN(2) * math.MaxInt32, channels: random.IntN(256), frames: random.IntN(1 << 20),
 			last: time.Duration(random.Int64N(1 << 55)), step: time.Duration(random.Int64N(1 << 40))}
 	}
-	x := Index{FrameRate: odd(), End: random.Int64N(1 << 50), finished: random.IntN(2) == 0, video: track(), audio: track()}
+	x := Index{Index: container.Index{End: random.Int64N(1 << 50)}, FrameRate: odd(), finished: random.IntN(2) == 0, video: track(), audio: track()}
 	if random.IntN(2) == 0 {
 		x.Created = someTime
 	}

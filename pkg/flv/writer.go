@@ -16,13 +16,20 @@ type Writer struct {
 	index  Index
 	buf    []byte // whole tags not yet written
 	offset int64  // where buf goes
+	clock  clock  // reads the times as a Scan will
+}
+
+// Options are what a Writer cannot learn from packets. Zero means unknown.
+type Options struct {
+	Created   time.Time // wall clock of the first frame
+	FrameRate float64   // as the publisher announced it
 }
 
 // NewWriter begins a file. Nothing is written before the first Flush, so that
-// onMetaData can tell what the packets up to then have shown. Created and
-// FrameRate of the index are taken as hints.
-func NewWriter(f container.File, hints Index) *Writer {
-	w := &Writer{file: f, index: Index{Created: wallClock(hints.Created), FrameRate: hints.FrameRate, End: headSize}}
+// onMetaData can tell what the packets up to then have shown.
+func NewWriter(f container.File, o Options) *Writer {
+	w := &Writer{file: f, index: Index{FrameRate: o.FrameRate}, clock: clock{begun: true}}
+	w.index.Created, w.index.End = wallClock(o.Created), headSize
 	w.buf = w.index.appendHead(nil)
 	return w
 }
@@ -36,14 +43,13 @@ func (w *Writer) Write(p *media.Packet, at time.Duration) error {
 	if len(p.Body) > maxBody {
 		return fmt.Errorf("flv: %s of %d bytes does not fit into a tag of at most %d", p.Kind, len(p.Body), maxBody)
 	}
-	at = at.Truncate(time.Millisecond)
 	begin := w.offset + int64(len(w.buf))
 	kind := byte(TagAudio)
 	if p.Kind == media.Video {
 		kind = TagVideo
 	}
 	w.buf = appendTag(w.buf, kind, at, p.Body)
-	w.index.add(p, at, begin, w.offset+int64(len(w.buf)))
+	w.index.add(p, w.clock.at(stamp(at)), begin, w.offset+int64(len(w.buf)))
 	return nil
 }
 
@@ -84,19 +90,29 @@ func (w *Writer) Close() error {
 
 // appendHead appends the file header and the script tag: headSize bytes, always.
 func (x *Index) appendHead(dst []byte) []byte {
-	var flags byte
+	dst = appendFileHeader(dst, x.flags())
+	at := len(dst)
+	dst = appendTagHeader(dst, TagScript, scriptSize, 0)
+	dst = x.appendScript(dst)
+	return binary.BigEndian.AppendUint32(dst, uint32(len(dst)-at))
+}
+
+// appendFileHeader appends the file header and the back pointer in front of the
+// first tag.
+func appendFileHeader(dst []byte, flags byte) []byte {
+	dst = append(dst, signature...)
+	return append(dst, flags, 0, 0, 0, headerSize-backPointer, 0, 0, 0, 0)
+}
+
+// flags tells which tracks there are.
+func (x *Index) flags() (flags byte) {
 	if x.audio.seen {
 		flags |= flagAudio
 	}
 	if x.video.seen {
 		flags |= flagVideo
 	}
-	dst = append(dst, signature...)
-	dst = append(dst, flags, 0, 0, 0, headerSize-backPointer, 0, 0, 0, 0)
-	at := len(dst)
-	dst = appendTagHeader(dst, TagScript, scriptSize, 0)
-	dst = x.appendScript(dst)
-	return binary.BigEndian.AppendUint32(dst, uint32(len(dst)-at))
+	return flags
 }
 
 // headSize is where the first audio or video tag of our files begins.
@@ -108,10 +124,13 @@ func appendTag(dst []byte, kind byte, at time.Duration, body []byte) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(tagHeaderSize+len(body)))
 }
 
+// stamp is what a tag keeps of a time.
+func stamp(at time.Duration) uint32 { return uint32(at.Milliseconds()) & timestampMask }
+
 // appendTagHeader appends type, size, time with its upper byte last, and stream
 // id 0 (FLV E.4.1).
 func appendTagHeader(dst []byte, kind byte, size int, at time.Duration) []byte {
-	ms := uint32(at.Milliseconds()) & timestampMask
+	ms := stamp(at)
 	return append(dst, kind, byte(size>>16), byte(size>>8), byte(size),
 		byte(ms>>16), byte(ms>>8), byte(ms), byte(ms>>24), 0, 0, 0)
 }

@@ -58,7 +58,7 @@ func TestHeadGolden(t *testing.T) {
 
 func TestWriterGolden(t *testing.T) {
 	f := &memFile{}
-	w := NewWriter(f, Index{})
+	w := NewWriter(f, Options{})
 	add := func(kind media.Kind, at time.Duration, body string) {
 		t.Helper()
 		if err := w.Write(parse(t, kind, body), at); err != nil {
@@ -92,18 +92,18 @@ func TestWriterGolden(t *testing.T) {
 	if got := f.data[flagsOffset]; got != flagAudio|flagVideo {
 		t.Errorf("flags %d", got)
 	}
-	x, _ := Scan(f, f.size())
-	sameIndex(t, "golden", x, *w.Index()) // whole milliseconds there too
+	x, _ := scan(t, f)
+	sameIndex(t, "golden", x, w.Index()) // whole milliseconds there too
 }
 
 // A file that got nothing is a whole one all the same.
 func TestWriterEmpty(t *testing.T) {
 	f := &memFile{}
-	w := NewWriter(f, Index{Created: someTime.In(time.FixedZone("", 3600)).Add(time.Nanosecond)})
+	w := NewWriter(f, Options{Created: someTime.In(time.FixedZone("", 3600)).Add(time.Nanosecond)})
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	x, findings := Scan(f, f.size())
+	x, findings := scan(t, f)
 	if len(findings) != 0 || x.End != headSize || x.Tags != 0 || x.Created != someTime || f.syncs != 1 {
 		t.Errorf("%+v, %+v, %d syncs", x, findings, f.syncs)
 	}
@@ -113,7 +113,7 @@ func TestWriterEmpty(t *testing.T) {
 }
 
 func TestWriterRefuses(t *testing.T) {
-	w := NewWriter(&memFile{}, Index{})
+	w := NewWriter(&memFile{}, Options{})
 	empty := w.Buffered()
 	for _, tc := range []struct {
 		name   string
@@ -137,13 +137,13 @@ func TestWriterRefuses(t *testing.T) {
 
 func TestWriterLargestTag(t *testing.T) {
 	f := &memFile{}
-	w := NewWriter(f, Index{})
+	w := NewWriter(f, Options{})
 	body := make([]byte, maxBody)
 	copy(body, unhex("27 01 000000"))
 	if err := errors.Join(w.Write(&media.Packet{Kind: media.Video, Codec: media.H264, Body: body}, 0), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if x, findings := Scan(f, f.size()); len(findings) != 0 || x.Tags != 1 {
+	if x, findings := scan(t, f); len(findings) != 0 || x.Tags != 1 {
 		t.Errorf("%d tags, %v", x.Tags, findings)
 	}
 }
@@ -174,7 +174,7 @@ func testFailedWrite(t *testing.T, r run, flush, arrive int, want []byte) {
 		}
 		return len(p), nil
 	}
-	w := NewWriter(f, r.hints)
+	w := NewWriter(f, r.options)
 	failed := false
 	try := func() {
 		err := w.Flush()
@@ -225,7 +225,7 @@ func TestWriterCloseFails(t *testing.T) {
 			}
 			return len(p), nil
 		}
-		if err := NewWriter(f, Index{}).Close(); err == nil || err.Error() != want {
+		if err := NewWriter(f, Options{}).Close(); err == nil || err.Error() != want {
 			t.Errorf("flush %d: %v, want %s", flush, err, want)
 		}
 	}
@@ -235,7 +235,7 @@ func TestWriterCloseFails(t *testing.T) {
 func TestWriterAllocates(t *testing.T) {
 	packets := []*media.Packet{parse(t, media.Video, "17 01 000000"+avcKey), parse(t, media.Video, "27 01 000000"+avcInter),
 		parse(t, media.Audio, "AF 01"+aacFrame), parse(t, media.Audio, "B2 01"), parse(t, media.Video, "22 01")}
-	w := NewWriter(discard{}, Index{})
+	w := NewWriter(discard{}, Options{})
 	if err := w.Write(parse(t, media.Video, "17 00 000000"+avcC720), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func (discard) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func (discard) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
 
 func BenchmarkWriter(b *testing.B) {
-	w := NewWriter(discard{}, Index{})
+	w := NewWriter(discard{}, Options{})
 	p := &media.Packet{Kind: media.Video, Codec: media.H264, Body: make([]byte, 20_000)}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(p.Body)))

@@ -65,7 +65,7 @@ func FLV(t testing.TB, packets []Packet) (open, closed []byte) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	w := flv.NewWriter(f, flv.Index{Created: Created, FrameRate: 10})
+	w := flv.NewWriter(f, flv.Options{Created: Created, FrameRate: 10})
 	for _, p := range packets {
 		parsed, err := flv.Parse(p.Kind, Unhex(p.Body))
 		if err != nil {

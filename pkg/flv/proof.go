@@ -1,0 +1,160 @@
+package flv
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/rtmptool/rtmptool/pkg/amf"
+)
+
+const (
+	// proofFactor and proofExtra bound what is read to prove tags: a file that is made
+	// of false ones must not be read a thousand times.
+	proofFactor = 4
+	proofExtra  = 64 << 20
+
+	// probeAhead is what a look at a place reads and counts at least, in bytes.
+	probeAhead = 4 << 10
+)
+
+// spend reports whether so much more may be read to prove tags.
+func (s *scanner) spend(n int64) bool {
+	s.budget -= max(n, probeAhead)
+	return s.budget >= 0
+}
+
+// behind looks for the tag where the walk goes on behind damage. It returns the end
+// of the file if there is none.
+func (s *scanner) behind(damage int64) (next int64, found bool) {
+	next = damage + 1
+	if e, _ := s.envelope(damage); s.index.Ours && e.kind == TagScriptAMF3 {
+		// A note that was not written to its end, as ours have no others of that type. What
+		// looks like a tag in its first bytes is one by accident.
+		if s.begun(e) {
+			return e.end(), true
+		}
+		next = damage + minTag
+	}
+	next = s.search(next, s.size, s.stays)
+	return min(next, s.size), next < s.size
+}
+
+// begun reports whether the header of a note is there, and tags go on behind it and
+// not before.
+func (s *scanner) begun(e envelope) bool {
+	if e.stamp != 0 || e.reserved || e.end() >= s.size {
+		return false
+	}
+	next, state := s.probe.envelope(e.end())
+	return s.stays(next, state) && s.search(e.offset+int64(tagHeaderSize+noteHead), e.end(), s.proven) >= e.end()
+}
+
+// stays reports whether a tag is proven, or whole but for its envelope.
+func (s *scanner) stays(e envelope, state state) bool {
+	return s.proven(e, state) || state == mismatch && s.closes(e, 1)
+}
+
+// search looks for the first tag in a range that is good; it returns the end of the
+// range if there is none, or if too much of the file was read for that.
+func (s *scanner) search(from, to int64, good func(envelope, state) bool) int64 {
+	for from < to {
+		b := s.at(from, min(readAhead, to-from+tagHeaderSize-1))
+		n := candidate(b)
+		if from += int64(n); n+tagHeaderSize > len(b) {
+			if len(b) < tagHeaderSize {
+				break
+			}
+			continue
+		}
+		if from >= to || !s.spend(0) {
+			break
+		}
+		if e, state := s.probe.envelope(from); good(e, state) {
+			return from
+		}
+		from++
+	}
+	return to
+}
+
+// candidate is where in b something looks like the header of a tag; where that could
+// be cut by the end of b if nothing does.
+func candidate(b []byte) int {
+	n := max(0, len(b)-tagHeaderSize+1)
+	for i := range n {
+		if isTagType(b[i]) && b[i+8]|b[i+9]|b[i+10] == 0 { // stream id
+			return i
+		}
+	}
+	return n
+}
+
+// proven reports whether a tag is whole and the file goes on behind it.
+func (s *scanner) proven(e envelope, state state) bool {
+	return state == whole && s.plausible(e) && s.links(e.end(), 1) >= 0
+}
+
+// closes reports whether a tag is whole but for its back pointer: the next two, of
+// which the file must have some at least, follow where its size says, and none is
+// proven before.
+func (s *scanner) closes(e envelope, some int) bool {
+	switch {
+	case s.index.Ours && e.kind == TagScriptAMF3 && e.size >= int64(noteHead) && s.plausible(e): // it has its name
+		return true
+	case e.end() == s.size && e.back == 0: // what a power cut leaves
+		return false
+	}
+	return s.links(e.end(), 2) >= some && s.plausible(e) && s.search(e.offset+1, e.end(), s.proven) == e.end()
+}
+
+// links counts the tags that follow each other from an offset on, whatever their
+// back pointers, up to a number or to one that the end of the file cuts. It is
+// negative if there is anything else.
+func (s *scanner) links(at int64, up int) int {
+	for n := range up {
+		if at == s.size {
+			return n
+		}
+		e, state := s.probe.envelope(at)
+		switch {
+		case state == unknown || e.reserved || s.err != nil:
+			return -1
+		case state == torn || state == pointerCut:
+			return n
+		case !s.plausible(e):
+			return -1
+		}
+		at = e.end()
+	}
+	return up
+}
+
+// plausible reports whether the header of a tag has no bits that it should not have,
+// and its body can be read.
+func (s *scanner) plausible(e envelope) bool {
+	if e.reserved || !s.spend(e.size) {
+		return false
+	}
+	body := s.probe.body(e)
+	switch {
+	case s.err != nil:
+		return false
+	case !isScript(e.kind):
+		_, err := classify(e.kind, body)
+		return err == nil
+	case s.index.Ours || e.isNote(body):
+		return e.isNote(body)
+	case e.kind == TagScriptAMF3 && len(body) > 0:
+		body = body[1:]
+	}
+	name, _, _ := amf.ParseValue(body)
+	_, ok := name.(string)
+	return ok
+}
+
+// pointerBegins reports whether what the file has of a cut back pointer is right.
+func (s *scanner) pointerBegins(e envelope) bool {
+	want := binary.BigEndian.AppendUint32(nil, uint32(tagHeaderSize+e.size))
+	at := e.end() - backPointer
+	return bytes.HasPrefix(want, s.at(at, s.size-at))
+}
