@@ -53,15 +53,15 @@ func (x *Index) remedy(code string) string {
 		case "F04":
 			return "leave it out"
 		case "F05":
-			return "leave it out: what was in it is lost"
+			return "leave it out"
 		}
 		return "write a finished copy"
 	}
 	switch code {
 	case "F04":
-		return "cut it off"
+		return "leave it out"
 	case "F05":
-		return "set it aside: what was in it is lost"
+		return "set it aside"
 	case "F07", "F08":
 		return "write it anew"
 	}
