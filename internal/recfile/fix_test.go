@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/recfile/recfiletest"
+	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/flv"
 )
 
@@ -231,32 +232,47 @@ func TestFixForeign(t *testing.T) {
 	}
 }
 
-// Damage in the middle of an FLV of ours: to cut the file there would lose what is
-// whole behind it, for good. So there is a copy, and the file stays.
+// Damage in the middle of an FLV of ours is set aside in place: all that is whole
+// behind it stays. Of anybody else's there is a copy, and the file stays.
 func TestFixDamagedFLV(t *testing.T) {
 	_, closed := flvFile(t, stream(12))
+	first := bytes.Index(closed[headOfFLV:], unhex("2701000000")) + headOfFLV - 11
 	b := bytes.Clone(closed)
-	b[36892+300] ^= 0xFF // within the first tags
-	b[36892+301] ^= 0xFF
-	b[len(b)-200] ^= 0xFF
-	tags := bytes.Index(b[36892:], unhex("2701000000")) + 36892 - 11
-	b[tags] = 77 // no type
+	b[first] = 77       // no type
+	b[len(b)-1] ^= 0xFF // the last back pointer
 	p := path(t, ourFile+".flv", b)
 	r := inspect(t, p)
-	if r.Verdict != Damaged || !strings.Contains(codes(r), "F05") || !r.Copies() {
+	if r.Verdict != Damaged || codes(r) != "F05 F07" || r.Copies() {
 		t.Fatalf("%s, %v", r.Verdict, r.Findings)
 	}
 	f := fix(t, p)
-	if f.Outcome != Lossy || f.Output == "" || !bytes.Equal(get(t, p), b) || inspect(t, f.Output).Verdict != Whole {
+	if f.Outcome != Lossy || f.Output != "" || f.After.Index.Tracks[0].Samples != 11 || f.After.Index.Tracks[1].Samples != 12 {
 		t.Fatalf("%+v", f)
+	}
+	if loss := f.Before.Loss(); loss.Bytes != 33 || len(f.After.Findings) != 1 || f.After.Findings[0].Severity != container.Note {
+		t.Errorf("loss %+v, then %v", loss, f.After.Findings)
+	}
+	if f := fix(t, p); f.Outcome != Nothing {
+		t.Errorf("fixed again: %+v", f)
+	}
+
+	foreign := foreignFLV(stream(12))
+	foreign[bytes.Index(foreign, unhex("2701000000"))-11] = 77
+	p = path(t, "foreign.flv", foreign)
+	f = fix(t, p)
+	if f.Outcome != Lossy || f.Output == "" || !bytes.Equal(get(t, p), foreign) || f.After.Index.Tracks[0].Samples != 11 {
+		t.Errorf("a copy: %+v", f)
 	}
 	// What a power cut leaves at the end is no loss: nothing whole follows.
 	open, _ := flvFile(t, stream(12))
-	put(t, p, slices.Concat(open, make([]byte, 5000)))
+	p = path(t, ourFile+".flv", slices.Concat(open, make([]byte, 5000)))
 	if f := fix(t, p); f.Outcome != Repaired || f.Output != "" || !bytes.Equal(get(t, p), closed) {
 		t.Fatalf("zeros at the end: %+v", f)
 	}
 }
+
+// headOfFLV is where the first audio or video tag of our files begins.
+const headOfFLV = 36892
 
 func TestFixDamagedMP4(t *testing.T) {
 	open, closed, ends := mp4File(t, 12, 0)

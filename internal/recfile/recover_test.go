@@ -69,7 +69,7 @@ func TestRecover(t *testing.T) {
 		"d" + stamp + ".flv": "removed", "e" + stamp + ".mp4": "removed", "f" + stamp + ".flv": "removed", "g" + stamp + ".flv": "removed",
 		"h" + stamp + ".mp4": "removed", "i" + stamp + ".mp4": "removed", "j" + stamp + ".flv": "removed", "v" + stamp + ".flv": "removed",
 		"o" + stamp + ".flv": "removed", // whoever wrote its four bytes
-		"u" + stamp + ".flv": "failed", "w" + stamp + ".mp4": "failed",
+		"u" + stamp + ".flv": "finished", "w" + stamp + ".mp4": "failed",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -87,7 +87,7 @@ func TestRecover(t *testing.T) {
 		t.Error("other files were touched")
 	}
 	recoverAll()
-	if diff := cmp.Diff(map[string]string{"u" + stamp + ".flv": "failed", "w" + stamp + ".mp4": "failed"}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"w" + stamp + ".mp4": "failed"}, got); diff != "" {
 		t.Errorf("the second time: -want +got\n%s", diff)
 	}
 	if err := Recover(filepath.Join(dir, "missing"), nil); err == nil {

@@ -48,22 +48,25 @@ func Check(x *Index) []container.Finding {
 
 // remedy says what fix does about findings of a code.
 func (x *Index) remedy(code string) string {
-	if !x.Ours || x.immovable {
-		switch code {
-		case "F04":
-			return "leave it out"
-		case "F05":
-			return "leave it out"
-		}
-		return "write a finished copy"
-	}
+	inPlace := x.Ours && !x.immovable
 	switch code {
 	case "F04":
+		if inPlace {
+			return "cut it off"
+		}
 		return "leave it out"
 	case "F05":
-		return "set it aside"
+		if inPlace {
+			return "set it aside"
+		}
+		return "leave it out"
 	case "F07", "F08":
-		return "write it anew"
+		if inPlace {
+			return "write it anew"
+		}
 	}
-	return "write the head anew"
+	if inPlace {
+		return "write the head anew"
+	}
+	return "write a finished copy"
 }

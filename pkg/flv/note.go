@@ -18,7 +18,7 @@ import (
 const noteName = "onDamage"
 
 const (
-	noteHead = 1 + 3 + len(noteName) + 5 // bytes of body before the damaged ones
+	noteHead = 1 + 3 + 8 + 5 // bytes of body before the damaged ones, 8 of them the name
 	maxNote  = minTag + noteHead + amf.MaxLongString
 )
 
@@ -51,7 +51,7 @@ type repair struct {
 // but the range, so that a repair that was cut short goes on alike.
 func setAside(from, to int64) (notes []repair) {
 	for from < to {
-		n := min(to-from, int64(maxNote))
+		n := min(to-from, maxNote)
 		if rest := to - from - n; rest > 0 && rest < minTag {
 			n -= minTag // enough for one more
 		}

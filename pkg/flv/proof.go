@@ -46,7 +46,7 @@ func (s *scanner) begun(e envelope) bool {
 		return false
 	}
 	next, state := s.probe.envelope(e.end())
-	return s.stays(next, state) && s.search(e.offset+int64(tagHeaderSize+noteHead), e.end(), s.proven) >= e.end()
+	return s.stays(next, state) && s.search(e.offset+tagHeaderSize+noteHead, e.end(), s.proven) >= e.end()
 }
 
 // stays reports whether a tag is proven, or whole but for its envelope.
