@@ -21,11 +21,7 @@ func TestSegmentedRecording(t *testing.T) {
 
 func segmented(t *testing.T, codec, format string) {
 	const parts = 12 // keyframes of the source, which is sent twice
-	source := filepath.Join(t.TempDir(), "twice.flv")
-	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-stream_loop", "1",
-		"-i", peers.Source(t, codec), "-c", "copy", "-f", "flv", source); err != nil {
-		t.Fatalf("%v: %s", err, stderr)
-	}
+	source := twice(t, codec)
 	s := serve(t, "--record-format", format, "--record-segment", "1s")
 	// Not in real time: a cut is a matter of the stream's.
 	finish(t, "the publisher", peers.Start(t, peers.FFmpeg(t), "-v", "warning", "-nostdin", "-i", source, "-c", "copy", "-f", "flv", s.URL+"/live/a"))
@@ -54,4 +50,15 @@ func segmented(t *testing.T, codec, format string) {
 			t.Errorf("stream %s: %d packets in all parts, %d sent, or in another order", kind, len(all), len(want))
 		}
 	}
+}
+
+// twice returns a source that is repeated once: 24 s.
+func twice(t *testing.T, codec string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "twice.flv")
+	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-stream_loop", "1",
+		"-i", peers.Source(t, codec), "-c", "copy", "-f", "flv", path); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	return path
 }
