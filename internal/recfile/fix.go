@@ -3,10 +3,13 @@ package recfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/rtmptool/rtmptool/internal/disk"
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
@@ -119,13 +122,14 @@ func (f *Fixed) check() error {
 const partSuffix = ".part"
 
 // writeCopy writes a finished copy beside the file, under its name only when it is
-// complete. One that is there is taken as the result of an earlier fix.
+// complete. One that is there is taken as the result of an earlier fix if it holds the
+// same samples.
 func (j *Job) writeCopy(f *Fixed, dryRun bool) error {
 	ext := filepath.Ext(f.Before.Path)
 	output := strings.TrimSuffix(f.Before.Path, ext) + ".fixed" + ext
 	if _, err := os.Lstat(output); err == nil {
-		if earlier, err := j.inspect(output); err != nil || earlier.Verdict != Whole {
-			return fmt.Errorf("%s: is in the way and not whole: remove it, then fix again", output)
+		if earlier, err := j.inspect(output); err != nil || earlier.Verdict != Whole || !earlier.holds(f.Before) {
+			return fmt.Errorf("%s: is in the way and no finished copy of %s: remove it, then fix again", output, filepath.Base(f.Before.Path))
 		}
 		f.Outcome, f.Output = Nothing, output
 		return nil
@@ -134,7 +138,7 @@ func (j *Job) writeCopy(f *Fixed, dryRun bool) error {
 		return nil
 	}
 	part := output + partSuffix
-	out, err := os.Create(part)
+	out, err := createPart(part)
 	if err != nil {
 		return err
 	}
@@ -148,7 +152,10 @@ func (j *Job) writeCopy(f *Fixed, dryRun bool) error {
 		err = closed
 	}
 	if err == nil {
-		err = os.Rename(part, output)
+		err = renameNew(part, output)
+	}
+	if err == nil {
+		err = disk.SyncDir(filepath.Dir(output))
 	}
 	if err != nil {
 		f.After = nil
@@ -157,4 +164,47 @@ func (j *Job) writeCopy(f *Fixed, dryRun bool) error {
 	}
 	f.Output = output
 	return nil
+}
+
+// holds reports whether a copy has as many samples of each track as its original.
+func (r *Recording) holds(original *Recording) bool {
+	samples := func(r *Recording) (all []int) {
+		for _, t := range r.Index.Tracks {
+			if t.Samples > 0 {
+				all = append(all, t.Samples)
+			}
+		}
+		return all
+	}
+	return slices.Equal(samples(r), samples(original))
+}
+
+// createPart makes a locked file that did not exist. One that an earlier fix has left
+// behind gives way; what else is there, a link to somewhere, does not.
+func createPart(path string) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isLocked(path) {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := container.TryLock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close(), os.Remove(path))
+	}
+	return f, nil
+}
+
+// renameNew renames a file, but never over another one, where the file system can tell.
+func renameNew(from, to string) error {
+	err := os.Link(from, to)
+	switch {
+	case err == nil:
+		return os.Remove(from)
+	case errors.Is(err, fs.ErrExist):
+		return err
+	}
+	return os.Rename(from, to) // there are no hard links
 }

@@ -226,9 +226,39 @@ func TestFixForeign(t *testing.T) {
 		}
 		put(t, output, []byte("something else"))
 		_, err := Fix(p, false)
-		if want := output + ": is in the way and not whole: remove it, then fix again"; err == nil || err.Error() != want {
+		if want := output + ": is in the way and no finished copy of " + name + ": remove it, then fix again"; err == nil || err.Error() != want {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A copy is written over nothing: neither through a link, nor over another recording
+// that has its name.
+func TestCopyIsInNobodysWay(t *testing.T) {
+	p := path(t, "talk.flv", foreignFLV(stream(12)))
+	dir := filepath.Dir(p)
+	precious, part, output := filepath.Join(dir, "precious"), filepath.Join(dir, "talk.fixed.flv.part"), filepath.Join(dir, "talk.fixed.flv")
+	put(t, precious, []byte("precious"))
+	if err := os.Symlink(precious, part); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Fix(p, false); err == nil || string(get(t, precious)) != "precious" {
+		t.Errorf("through a link: %v, %q", err, get(t, precious))
+	}
+	if err := os.Remove(part); err != nil {
+		t.Fatal(err)
+	}
+	put(t, part, []byte("of a fix that was killed"))
+	if f := fix(t, p); f.Output != output {
+		t.Errorf("beside the rest of an earlier one: %+v", f)
+	}
+	if _, err := os.Lstat(part); err == nil {
+		t.Error("a part is left")
+	}
+	_, other := flvFile(t, stream(20))
+	put(t, output, other)
+	if f, err := Fix(p, false); err == nil {
+		t.Errorf("another recording is taken for the copy: %+v", f)
 	}
 }
 

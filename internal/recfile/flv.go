@@ -18,7 +18,7 @@ func (r *Recording) scanFLV(f bare) error {
 	if r.plan == nil {
 		r.copy = func(dst container.File) error { return flv.Copy(dst, f, r.Size, x) }
 	}
-	r.spent = x.End < maxRemnant && r.Loss().Bytes == 0
+	r.spent = r.Size <= maxRemnant
 	r.judge(unfinished(r.Findings, "F04", "F12", "F14", "F16"))
 	return nil
 }

@@ -39,28 +39,18 @@ func (r *Recording) scanMP4(f bare) error {
 	return nil
 }
 
-// spentMP4: the end of the file cuts the head or the first fragment, and nothing
-// else is wrong. A damaged head may have hours of fragments behind it.
+// spentMP4: so little is there that it is at most the head and a first fragment that
+// was not written to its end. More fragments than one are a recording, be it one that
+// cannot be read.
 func (r *Recording) spentMP4(f bare) (bool, error) {
-	for _, found := range r.Findings {
-		switch found.Code {
-		case "M01", "M20":
-		case "M03", "M36":
-			if r.Size > maxRemnant {
-				return false, nil
-			}
-			all := make([]byte, r.Size)
-			if n, err := f.ReadAt(all, 0); n < len(all) {
-				return false, err
-			}
-			if bytes.Contains(all, []byte("moof")) {
-				return false, nil
-			}
-		default:
-			return false, nil
-		}
+	if r.Size > maxRemnant {
+		return false, nil
 	}
-	return true, nil
+	all := make([]byte, r.Size)
+	if n, err := f.ReadAt(all, 0); n < len(all) {
+		return false, err
+	}
+	return bytes.Count(all, []byte("moof")) <= 1, nil
 }
 
 // repairs says of the findings with a code what fix does about them.

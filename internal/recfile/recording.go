@@ -23,7 +23,7 @@ const (
 	Live                      // being recorded; consistent so far
 	Unfinished                // the recorder was stopped: fix finishes it, nothing is lost
 	Damaged                   // fix mends it
-	Hopeless                  // nothing in it can be saved
+	Hopeless                  // fix can do nothing for it; players may still show some
 )
 
 // String is the verdict in a word.
@@ -74,7 +74,7 @@ func (r *Recording) Duration() time.Duration {
 }
 
 // ErrUnknown says that a file is no recording of a kind that we read.
-var ErrUnknown = errors.New("neither FLV nor MP4")
+var ErrUnknown = errors.New("neither FLV nor MP4, by its first bytes")
 
 // Open reads a file's structure. It never writes. A file that somebody is
 // recording is Live.
@@ -109,21 +109,25 @@ func open(path string, flags int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() { // one that could not be listed
+		_, err := os.ReadDir(path)
+		return nil, cmp.Or(err, fmt.Errorf("%s: is a directory", path))
+	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	return openFile(path, flags)
 }
 
-// isLocked reports whether somebody writes a file. Its own try is over at once: a
-// lock that is held while the file is read would look to others like a recorder.
+// isLocked reports whether somebody writes a file. Its own lock is given back at once:
+// held while the file is read it would be in the way of a recorder.
 func isLocked(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	return errors.Is(container.TryLock(f), container.ErrLocked)
+	return container.Locked(f)
 }
 
 // live judges a file that is being written: that it is not finished is no fault.

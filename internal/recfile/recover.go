@@ -44,7 +44,7 @@ func recoverFile(path string) (Recovered, bool) {
 	r := Recovered{Path: path}
 	before, err := Open(path)
 	switch {
-	case errors.Is(err, ErrUnknown):
+	case errors.Is(err, ErrUnknown) && !ourName.MatchString(filepath.Base(path)):
 		return r, false
 	case err != nil:
 		r.Err = err
@@ -52,7 +52,7 @@ func recoverFile(path string) (Recovered, bool) {
 	case before.isRemnant():
 		r.Removed, r.Err = removeIf(path, (*Recording).isRemnant)
 		return r, r.Removed || r.Err != nil
-	case before.Ours && (before.Copies() || before.Verdict == Hopeless && !before.spent):
+	case before.Verdict == Hopeless && ourName.MatchString(filepath.Base(path)), before.Ours && before.Copies():
 		r.Err = fmt.Errorf("%s: damaged, and not mended without being asked", path)
 		return r, true
 	case !before.Ours || before.Verdict == Whole || before.Verdict == Live || before.Verdict == Hopeless:
@@ -62,7 +62,8 @@ func recoverFile(path string) (Recovered, bool) {
 	return r, r.Fixed.After != nil || r.Err != nil
 }
 
-// isRemnant: a recorder was stopped before the first sample was written.
+// isRemnant: a recorder was stopped before the first sample was written. What could be
+// anything else is nobody's to remove.
 func (r *Recording) isRemnant() bool {
 	return r.Verdict == Hopeless && ourName.MatchString(filepath.Base(r.Path)) &&
 		(r.Size == 0 || r.Ours && r.spent)

@@ -1,6 +1,7 @@
 package recfile
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,6 +19,8 @@ func TestRecover(t *testing.T) {
 	damaged[36892] = 77
 	lostInit := slices.Clone(openMP4)
 	clear(lostInit[48:60])
+	otherID := slices.Clone(openMP4)
+	otherID[bytes.Index(otherID, []byte("rtt1"+"\x00\x00\x00\x00"))+8] ^= 1
 	headOnly, _ := flvFile(t, nil)
 	const stamp = "_20260115_143022"
 	for name, b := range map[string][]byte{
@@ -33,6 +36,8 @@ func TestRecover(t *testing.T) {
 		"p" + stamp + ".flv": openFLV, // locked
 		"q" + stamp + ".mp4": nil,     // locked
 		"empty.flv":          nil, "head.flv": headOnly, "r" + stamp + ".txt": nil, "s" + stamp + ".mkv": openMP4,
+		"x" + stamp + ".flv": slices.Concat(headOnly, []byte{9}, make([]byte, 2<<20)), // hours, maybe
+		"y" + stamp + ".mp4": otherID,                                                 // nothing but the mark of the head is wrong
 		"." + stamp + ".flv": openFLV, "t" + stamp + ".flv": []byte("some notes of somebody"), "u" + stamp + ".flv": damaged,
 	} {
 		put(t, filepath.Join(dir, name), b)
@@ -69,7 +74,8 @@ func TestRecover(t *testing.T) {
 		"d" + stamp + ".flv": "removed", "e" + stamp + ".mp4": "removed", "f" + stamp + ".flv": "removed", "g" + stamp + ".flv": "removed",
 		"h" + stamp + ".mp4": "removed", "i" + stamp + ".mp4": "removed", "j" + stamp + ".flv": "removed", "v" + stamp + ".flv": "removed",
 		"o" + stamp + ".flv": "removed", // whoever wrote its four bytes
-		"u" + stamp + ".flv": "finished", "w" + stamp + ".mp4": "failed",
+		"u" + stamp + ".flv": "finished", "w" + stamp + ".mp4": "failed", "t" + stamp + ".flv": "failed",
+		"x" + stamp + ".flv": "failed", "y" + stamp + ".mp4": "failed",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -87,7 +93,7 @@ func TestRecover(t *testing.T) {
 		t.Error("other files were touched")
 	}
 	recoverAll()
-	if diff := cmp.Diff(map[string]string{"w" + stamp + ".mp4": "failed"}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"t" + stamp + ".flv": "failed", "w" + stamp + ".mp4": "failed", "x" + stamp + ".flv": "failed", "y" + stamp + ".mp4": "failed"}, got); diff != "" {
 		t.Errorf("the second time: -want +got\n%s", diff)
 	}
 	if err := Recover(filepath.Join(dir, "missing"), nil); err == nil {

@@ -178,10 +178,24 @@ func TestTryLock(t *testing.T) {
 	if err := TryLock(second); err != ErrLocked {
 		t.Errorf("locked twice: %v", err)
 	}
+	third, err := os.Open(first.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer third.Close()
+	if !Locked(second) || !Locked(third) {
+		t.Error("a locked file is said not to be")
+	}
 	if got, err := os.ReadFile(first.Name()); err != nil || string(got) != "FLV" {
 		t.Errorf("%q, %v", got, err)
 	}
 	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if Locked(second) || Locked(third) { // at the same time
+		t.Error("who asks is in the way of who asks")
+	}
+	if err := third.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := TryLock(second); err != nil {

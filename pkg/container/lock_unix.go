@@ -18,3 +18,9 @@ func TryLock(f *os.File) error {
 	}
 	return err
 }
+
+// Locked reports whether somebody writes a recording. It disturbs nobody who asks the
+// same.
+func Locked(f *os.File) bool {
+	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
+}

@@ -21,3 +21,11 @@ func TryLock(f *os.File) error {
 	}
 	return err
 }
+
+// Locked reports whether somebody writes a recording. It disturbs nobody who asks the
+// same.
+func Locked(f *os.File) bool {
+	at := windows.Overlapped{OffsetHigh: lockOffsetHigh}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
+	return err == windows.ERROR_LOCK_VIOLATION
+}
