@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"github.com/rtmptool/rtmptool/internal/recfile"
@@ -14,8 +13,11 @@ import (
 // ErrorText writes what went wrong as one line, with a hint if there is one.
 func ErrorText(stderr io.Writer, failed error) error {
 	line := "rtmptool: " + oneLine(failed)
-	if errors.Is(failed, fs.ErrNotExist) {
+	switch {
+	case errors.Is(failed, fs.ErrNotExist):
 		line += "; name the recordings, or the directory they are in"
+	case errors.Is(failed, fs.ErrPermission):
+		line += "; fix must be allowed to write a file of ours, or the directory of anybody else's; inspect need only read"
 	}
 	_, err := fmt.Fprintln(stderr, line)
 	return err
@@ -27,7 +29,7 @@ func FixText(stdout, stderr io.Writer, path string, f recfile.Fixed, dryRun bool
 	if failed != nil {
 		return ErrorText(stderr, failed)
 	}
-	if _, err := fmt.Fprintf(stdout, "%s  %s\n", filepath.Base(path), fixOutcome(f, dryRun)); err != nil {
+	if _, err := fmt.Fprintf(stdout, "%s  %s\n", path, fixOutcome(f, dryRun)); err != nil {
 		return err
 	}
 	if f.Outcome == recfile.Nothing || f.Outcome == recfile.InUse {
@@ -52,7 +54,7 @@ func fixOutcome(f recfile.Fixed, dryRun bool) string {
 	switch f.Outcome {
 	case recfile.Nothing:
 		if f.Output != "" {
-			return "nothing to do: finished already as " + filepath.Base(f.Output)
+			return "nothing to do: finished already as " + f.Output
 		}
 		return "whole: nothing to do"
 	case recfile.Irreparable:
@@ -68,7 +70,7 @@ func fixOutcome(f recfile.Fixed, dryRun bool) string {
 	text := fmt.Sprintf("%s: %s, %s", verb, clock(r.Duration()), size(r.Size))
 	switch {
 	case f.Output != "":
-		text += ", written to " + filepath.Base(f.Output)
+		text += ", written to " + f.Output
 	case dryRun && f.Before.Copies():
 		text += ", as a new file"
 	}

@@ -82,7 +82,7 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 	r := synthetic(1)
-	if r.Verdict = recfile.Hopeless; verdict(r) != "DAMAGED: fix cannot mend it" {
+	if r.Verdict = recfile.Hopeless; verdict(r) != "BEYOND REPAIR: players may show some of it" {
 		t.Error(verdict(r))
 	}
 }

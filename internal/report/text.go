@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +19,7 @@ const maxListed = 100
 // Text writes what is known of a recording: the verdict first.
 func Text(w io.Writer, r *recfile.Recording) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n", filepath.Base(r.Path), verdict(r))
+	fmt.Fprintf(&b, "%s  %s\n", r.Path, verdict(r))
 	fmt.Fprintf(&b, "  %s\n", strings.Join(general(r), "  "))
 	for _, t := range r.Index.Tracks {
 		fmt.Fprintf(&b, "  %s\n", strings.Join(track(t), "  "))
@@ -68,8 +67,8 @@ func verdict(r *recfile.Recording) string {
 		}
 		return "DAMAGED: fix mends it, " + lost(r)
 	}
-	if r.Duration() > 0 { // players may make something of it
-		return "DAMAGED: fix cannot mend it"
+	if r.Duration() > 0 {
+		return "BEYOND REPAIR: players may show some of it"
 	}
 	return "BEYOND REPAIR"
 }
