@@ -80,12 +80,14 @@ second interrupt ends serve at once.`,
 	o.record.add(f)
 	o.access.add(f)
 	f.DurationVar(&s.HandshakeTimeout, "handshake-timeout", 10*time.Second, "time for the RTMP handshake")
+	f.DurationVar(&s.SetupTimeout, "setup-timeout", 15*time.Second, "time from the handshake to the request to publish or play")
 	f.DurationVar(&s.ReadTimeout, "read-timeout", 60*time.Second, "drop a viewer that is silent for so long")
 	f.DurationVar(&s.PublishTimeout, "publish-timeout", 30*time.Second, "drop a publisher that sends no media for so long")
 	f.DurationVar(&s.WriteTimeout, "write-timeout", 10*time.Second, "drop a viewer that takes no data for so long")
 	f.DurationVar(&s.PublishGrace, "publish-grace", 10*time.Second, "how long viewers wait for a publisher to return")
 	f.DurationVar(&s.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "time to finish recordings when serve is stopped")
 	f.IntVar(&s.MaxConnections, "max-connections", 20000, "connections at once")
+	f.IntVar(&s.MaxPerAddress, "max-connections-per-ip", 0, "connections at once from one address (IPv6: from one /64 network); 0: no limit")
 	f.IntVar(&s.Live.MaxPublishers, "max-publishers", 1000, "publishers at once")
 	o.monitor.add(f)
 	o.log.add(c)
@@ -104,7 +106,7 @@ func (o *serveOptions) validate(given *pflag.FlagSet) error {
 		name  string
 		value time.Duration
 	}{
-		{"handshake-timeout", s.HandshakeTimeout}, {"read-timeout", s.ReadTimeout}, {"publish-timeout", s.PublishTimeout},
+		{"handshake-timeout", s.HandshakeTimeout}, {"setup-timeout", s.SetupTimeout}, {"read-timeout", s.ReadTimeout}, {"publish-timeout", s.PublishTimeout},
 		{"write-timeout", s.WriteTimeout}, {"shutdown-timeout", s.ShutdownTimeout},
 	} {
 		if d.value <= 0 {
@@ -118,6 +120,9 @@ func (o *serveOptions) validate(given *pflag.FlagSet) error {
 		if n.value <= 0 {
 			return usageError{fmt.Errorf("--%s %d: want more than 0", n.name, n.value)}
 		}
+	}
+	if s.MaxPerAddress < 0 {
+		return usageError{fmt.Errorf("--max-connections-per-ip %d: want 0 or more", s.MaxPerAddress)}
 	}
 	if s.PublishGrace <= 0 {
 		s.PublishGrace = -1

@@ -229,7 +229,7 @@ func (s *session) replayEarly() error {
 // after one that is taken back OBS would try for ever.
 func (s *session) refusePublisher(id uint32, why string) error {
 	s.server.count(func(t *Totals) { t.RefusedPublishers++ })
-	s.server.warn(s.log, func(e *zerolog.Event) { e.Str("reason", why).Msg("refused a publisher") })
+	s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Str("reason", why).Msg("refused a publisher") })
 	return s.refuse(id, rtmp.CodePublishBadName, why)
 }
 
@@ -370,7 +370,7 @@ func (s *Server) publish(sess *session, name string) (*live.Publication, error) 
 	defer s.mu.Unlock()
 	if s.closing {
 		publication.Close()
-		return nil, errors.New("the server is shutting down")
+		return nil, errClosing
 	}
 	s.publishers.Add(1)
 	sess.publishing.Add(1)

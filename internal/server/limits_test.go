@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -26,6 +27,49 @@ func TestMaxConnections(t *testing.T) {
 	_ = second.Close()
 	s.await("there is room again", func() bool { return s.sessionCount() == 1 })
 	s.connect().fence()
+}
+
+// TestMaxPerAddress: one address cannot take all the room, and what it gives back
+// it can have again.
+func TestMaxPerAddress(t *testing.T) {
+	s := start(t, Config{MaxPerAddress: 2})
+	first, second := s.connect(), s.connect()
+	if _, err := io.ReadAll(s.tcp()); err != nil && !isReset(err) {
+		t.Fatal(err)
+	}
+	other := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	elsewhere, err := other.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer elsewhere.Close()
+	if err := rtmp.NewConn(elsewhere, elsewhere).Connect(); err != nil {
+		t.Error("another address is refused:", err)
+	}
+	first.fence()
+	_ = second.Close()
+	s.await("there is room again", func() bool { return s.sessionCount() == 2 })
+	s.connect().fence()
+	_, _ = first.Close(), elsewhere.Close()
+	s.await("no address is remembered", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.conns) == 1 && len(s.hosts) == 1
+	})
+}
+
+func TestHostOf(t *testing.T) {
+	for peer, want := range map[string]string{
+		"192.0.2.1:1":                   "192.0.2.1",
+		"[::ffff:192.0.2.1]:2":          "192.0.2.1",
+		"[2001:db8:1:2:3:4:5:6]:3":      "2001:db8:1:2::",
+		"[fe80::1%eth0]:4":              "fe80::",
+		"[2001:db8:1:2:ffff:ffff::1]:5": "2001:db8:1:2::",
+	} {
+		if got := hostOf(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(peer))); got.String() != want {
+			t.Errorf("%s counts for %s, want %s", peer, got, want)
+		}
+	}
 }
 
 func isReset(err error) bool {

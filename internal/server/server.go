@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -20,12 +21,14 @@ import (
 type Config struct {
 	Listen           []string      // addresses, default ":1935" if there are none for TLS either
 	HandshakeTimeout time.Duration // for the whole handshake, default 10 s
+	SetupTimeout     time.Duration // from the handshake to publish or play, default 15 s
 	ReadTimeout      time.Duration // a silent peer is dropped, default 60 s
 	PublishTimeout   time.Duration // a publisher without media is dropped, default 30 s
 	WriteTimeout     time.Duration // a viewer that takes nothing is dropped, default 10 s
 	PublishGrace     time.Duration // viewers wait for a publisher to return; negative is 0, default 10 s
 	ShutdownTimeout  time.Duration // for finishing recordings, default 10 s
 	MaxConnections   int           // default 20000
+	MaxPerAddress    int           // connections from one address, see hostOf; 0: no limit
 	DenialDelay      time.Duration // before a client is told that it has no access, default 1 s
 	Publish, Play    Access        // nil: everybody
 	ListenTLS        []string      // addresses of RTMPS, which need a certificate
@@ -36,11 +39,10 @@ type Config struct {
 }
 
 const (
-	setupTimeout  = 15 * time.Second // from the handshake to publish or play
-	refusalLinger = time.Second      // a refused client may read why for so long
+	refusalLinger = time.Second // a refused client may read why for so long
 	acceptPause   = 50 * time.Millisecond
 	warningBurst  = 20               // warnings at once, then one a second
-	logAgain      = 10 * time.Second // what happens with every connection is told so often
+	refusalAgain  = 10 * time.Second // that connections are refused is told so often
 )
 
 func (c Config) withDefaults() Config {
@@ -56,6 +58,7 @@ func (c Config) withDefaults() Config {
 		c.MaxConnections = 20000
 	}
 	def(&c.HandshakeTimeout, 10*time.Second)
+	def(&c.SetupTimeout, 15*time.Second)
 	def(&c.ReadTimeout, 60*time.Second)
 	def(&c.PublishTimeout, 30*time.Second)
 	def(&c.WriteTimeout, 10*time.Second)
@@ -80,12 +83,13 @@ type Server struct {
 	mu        sync.Mutex
 	listeners []listener
 	conns     map[net.Conn]*session
+	hosts     map[netip.Addr]int                     // connections from each
 	recorders map[*record.Recorder]*live.Publication // at least those not done
 	closing   bool
-	fullSince time.Time // when "full" was logged last
-	warnings  rate      // of what peers can cause
-	unwarned  int       // warnings that were left out since the last one
-	past      Totals    // counts of events, and of connections that have ended
+	past      Totals // counts of events, and of connections that have ended
+
+	warnings throttle // of what a peer can cause once it is connected
+	refusals throttle // of connections, as they come
 }
 
 // listener is an address that clients come to.
@@ -104,8 +108,10 @@ func New(c Config) *Server {
 		tls:        secureConfig(c.GetCertificate),
 		tlsBuffers: sync.Pool{New: newSendBuffers},
 		conns:      make(map[net.Conn]*session),
+		hosts:      make(map[netip.Addr]int),
 		recorders:  make(map[*record.Recorder]*live.Publication),
-		warnings:   rate{limit: 1, burst: warningBurst},
+		warnings:   throttle{rate: rate{limit: 1, burst: warningBurst}},
+		refusals:   throttle{rate: rate{limit: 1 / refusalAgain.Seconds(), burst: 1}},
 	}
 }
 
@@ -135,24 +141,6 @@ func (s *Server) listen(addresses []string, overTLS bool) error {
 		s.listeners = append(s.listeners, listener{l, overTLS})
 	}
 	return nil
-}
-
-// warn logs what any peer can cause, at a bounded rate.
-func (s *Server) warn(log zerolog.Logger, tell func(*zerolog.Event)) {
-	s.mu.Lock()
-	allowed, left := s.warnings.allow(time.Now()), s.unwarned
-	if s.unwarned++; allowed {
-		s.unwarned = 0
-	}
-	s.mu.Unlock()
-	if !allowed {
-		return
-	}
-	event := log.Warn()
-	if left > 0 {
-		event = event.Int("not_logged_before", left)
-	}
-	tell(event)
 }
 
 // fitConnections lowers the number of connections to what the limit for open
@@ -202,7 +190,6 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) accept(l listener) {
-	var told time.Time
 	for {
 		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -210,10 +197,7 @@ func (s *Server) accept(l listener) {
 		}
 		if err != nil { // out of file descriptors, or the peer is gone already
 			s.failed(Failure{Err: err})
-			if time.Since(told) > logAgain {
-				told = time.Now()
-				s.log.Warn().Err(err).Msg("cannot accept connections")
-			}
+			s.refusals.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("cannot accept connections") })
 			time.Sleep(acceptPause)
 			continue
 		}
@@ -224,39 +208,18 @@ func (s *Server) accept(l listener) {
 // serve starts a session unless the server is full or closing.
 func (s *Server) serve(conn *net.TCPConn, overTLS bool) {
 	sess := newSession(s, conn, overTLS)
-	s.mu.Lock()
-	full := len(s.conns) >= s.config.MaxConnections
-	refuse := full || s.closing
-	if refuse {
-		s.past.RefusedConnections++
-	} else {
-		s.conns[conn] = sess
-		s.sessions.Add(1)
-	}
-	tell := full && time.Since(s.fullSince) > logAgain
-	if tell {
-		s.fullSince = time.Now()
-	}
-	s.mu.Unlock()
-	if refuse {
-		if tell {
-			s.log.Warn().Int("connections", s.config.MaxConnections).Msg("refusing connections: --max-connections is reached")
+	if err := s.admit(sess); err != nil {
+		if !errors.Is(err, errClosing) {
+			s.refusals.warn(sess.log, func(e *zerolog.Event) { e.Err(err).Msg("refused a connection") })
 		}
 		_ = conn.Close() // nothing was promised to the peer
 		return
 	}
 	go func() {
 		defer s.sessions.Done()
-		defer s.forget(conn)
+		defer s.forget(sess)
 		sess.run()
 	}()
-}
-
-func (s *Server) forget(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.past.Sent += s.conns[conn].rtmp.Sent()
-	delete(s.conns, conn)
 }
 
 // shutdown ends publishers first, so that recorders and viewers get the last

@@ -132,7 +132,7 @@ func (s *session) serve() error {
 	if err := s.rtmp.Accept(); err != nil {
 		return err
 	}
-	if err := s.conn.until(time.Now().Add(setupTimeout)); err != nil {
+	if err := s.conn.until(time.Now().Add(s.server.config.SetupTimeout)); err != nil {
 		return err
 	}
 	for {
@@ -285,33 +285,12 @@ func (s *session) logEnd(err error) {
 	var noTLS *secureError
 	switch {
 	case errors.As(err, &noTLS):
-		s.server.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection whose TLS handshake failed") })
+		s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection whose TLS handshake failed") })
 	case errors.As(err, &violation):
-		s.server.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection that broke the protocol") })
+		s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection that broke the protocol") })
 	case errors.Is(err, errRefused), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		s.log.Debug().Msg("connection ended")
 	default:
 		s.log.Debug().Err(err).Msg("connection ended")
 	}
-}
-
-// rate allows so many events a second, and a burst of them.
-type rate struct {
-	limit, burst float64
-	tokens       float64
-	last         time.Time
-}
-
-func (r *rate) allow(now time.Time) bool {
-	if r.last.IsZero() {
-		r.tokens = r.burst
-	} else {
-		r.tokens = min(r.burst, r.tokens+now.Sub(r.last).Seconds()*r.limit)
-	}
-	r.last = now
-	if r.tokens < 1 {
-		return false
-	}
-	r.tokens--
-	return true
 }

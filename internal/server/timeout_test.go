@@ -33,6 +33,25 @@ func TestHandshakeTimeout(t *testing.T) {
 	s.await("both are gone", func() bool { return s.sessionCount() == 0 })
 }
 
+// TestSetupTimeout: who has done the handshake must ask for a stream in time, however
+// much else it sends; who has asked may stay.
+func TestSetupTimeout(t *testing.T) {
+	t.Parallel()
+	const timeout = 2 * time.Second
+	s := start(t, Config{SetupTimeout: timeout})
+	begin := time.Now()
+	mute, busy := s.dial(), s.connect()
+	publisher, viewer := s.publish("main"), s.play("main")
+	go every(timeout/10, func() error { return busy.rtmp.WriteMessages(call(0, "_checkbw", 0, nil)) })
+	mute.readAll()
+	busy.readAll()
+	if took := time.Since(begin); took < timeout {
+		t.Errorf("it took %v only", took)
+	}
+	publisher.fence()
+	viewer.fence()
+}
+
 // TestPublishTimeout: a publisher must send media; other signs of life do not
 // count, and neither does that it also plays.
 func TestPublishTimeout(t *testing.T) {
