@@ -59,13 +59,14 @@ const (
 	maxCommand   = 1 << 20   // bytes of a command or data message
 	maxAudio     = 1 << 20   // bytes of an audio message
 	maxVideo     = 1<<24 - 1 // bytes of a video or aggregate message
-	maxEarly     = 64 << 10  // bytes of any message before AllowMedia
-	eagerBody    = 64 << 10  // bytes allocated on a declared length alone,
-	eagerTotal   = 512 << 10 // as long as unfinished messages take no more than that many;
-	smallBody    = 1 << 10   // else that many
+	maxEarly     = 64 << 10  // bytes of any message before AllowMedia,
+	earlyPartial = 256 << 10 // and allocated for unfinished ones then
+	eagerBody    = 64 << 10  // bytes allocated on a declared length alone; see begin
+	eagerTotal   = 512 << 10 // as long as all unfinished messages take no more than that many;
+	smallBody    = 512       // else that many, and before AllowMedia
 	rebaseJump   = 10_000    // ms; see continueOrRepeat
 	latchAfter   = 2         // equal observations that settle a peer's habit
-	idleBuffer   = 4 << 10   // bytes of read buffer until media is allowed
+	idleBuffer   = 1 << 10   // bytes of read buffer until media is allowed, and of scratch that is kept
 	mediaBuffer  = 64 << 10  // bytes of read buffer while media flows
 	maxRecords   = 1 << 12   // records taken from an aggregate message
 )

@@ -184,6 +184,26 @@ func TestPartialLimit(t *testing.T) {
 	}
 }
 
+// Before media is allowed unfinished messages may take 256 KiB, no byte more.
+func TestEarlyPartialLimit(t *testing.T) {
+	var b []byte
+	for i := range earlyPartial / maxEarly {
+		b = append(append(b, fullHeaderOf(byte(3+i), TypeVideo, maxEarly)...), make([]byte, maxEarly-1)...)
+	}
+	read := func(rest ...byte) error {
+		c := NewConn(bytes.NewReader(append(b[:len(b):len(b)], rest...)), io.Discard)
+		c.inChunk = maxEarly - 1
+		_, err := readAll(c)
+		return err
+	}
+	if err := read(3<<6 | 3); err != io.ErrUnexpectedEOF {
+		t.Errorf("at the limit: %v", err)
+	}
+	if err := read(fullHeaderOf(20, TypeVideo, 1)...); !isViolation(err, "unfinished messages take more than 262144 bytes") {
+		t.Errorf("past the limit: %v", err)
+	}
+}
+
 func TestAggregateLimits(t *testing.T) {
 	record := func(kind byte, size int) []byte {
 		b := make([]byte, 11+size+4)
@@ -266,7 +286,7 @@ func TestDeclaredLengthsAllocateNothing(t *testing.T) {
 	for i := range maxCSIDs {
 		streams = append(streams, begun(64+i, maxVideo)...)
 	}
-	// A peer that has sent large messages is trusted with one, not with 64.
+	// A peer that has sent large messages is not trusted with more of them at once.
 	var proven []byte
 	for i := range maxCSIDs {
 		proven = append(proven, begun(64+i, defaultChunkSize)...)
@@ -282,7 +302,7 @@ func TestDeclaredLengthsAllocateNothing(t *testing.T) {
 		{"a chunk of 2 GiB", chunkSize, 1 << 20, nil},
 		{"a chunk of 2 GiB with a message of 16 MiB", append(chunkSize, fullHeaderOf(6, TypeVideo, maxVideo)...), 1 << 20, nil},
 		{"64 messages of 16 MiB", streams, 1 << 20, nil},
-		{"64 messages of 16 MiB after others", append(proven, streams...), 18 << 20, func(c *Conn) {
+		{"64 messages of 16 MiB after others of 16 MiB", append(proven, streams...), 1 << 20, func(c *Conn) {
 			for i := range maxCSIDs {
 				c.streams[uint32(64+i)] = &chunkStream{id: uint32(64 + i), largest: maxVideo}
 			}

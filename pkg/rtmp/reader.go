@@ -259,16 +259,18 @@ func (c *Conn) skipRepeatedTimestamp(cs *chunkStream, pending int) error {
 	return err
 }
 
-// begin opens a message. A declared length allocates nothing that the peer's
-// earlier messages do not justify.
+// begin opens a message. A declared length allocates eagerBody, or twice what the
+// chunk stream had before so that nothing is copied later; whatever the peer
+// declares, that is little for all its unfinished messages together.
 func (c *Conn) begin(cs *chunkStream) error {
 	if limit := c.limit(cs.kind); int(cs.length) > limit {
 		return c.violation("message of type %d declares %d bytes, at most %d are allowed", cs.kind, cs.length, limit)
 	}
-	size := max(eagerBody, 2*cs.largest)
-	if c.reserved > eagerTotal {
-		size = smallBody
+	size := 0
+	if c.mediaAllowed {
+		size = min(max(eagerBody, 2*cs.largest), eagerTotal-c.reserved)
 	}
+	size = max(size, smallBody)
 	cs.open = true
 	return c.reserve(cs, min(int(cs.length), size))
 }
@@ -288,9 +290,12 @@ func (c *Conn) limit(kind uint8) int {
 
 // reserve gives the message room for a body of n bytes and keeps what is there.
 func (c *Conn) reserve(cs *chunkStream, n int) error {
-	c.reserved += n - cs.reserved()
-	if c.reserved > maxPartial {
-		return c.violation("unfinished messages take more than %d bytes", maxPartial)
+	limit := maxPartial
+	if !c.mediaAllowed {
+		limit = earlyPartial
+	}
+	if c.reserved += n - cs.reserved(); c.reserved > limit {
+		return c.violation("unfinished messages take more than %d bytes", limit)
 	}
 	room := make([]byte, max(headroom, len(cs.room)), headroom+n)
 	copy(room, cs.room)
