@@ -109,7 +109,7 @@ func (p *Publication) remember(pkt *media.Packet) {
 	}
 	configs := make([]*media.Packet, 0, len(p.configs)+1)
 	for _, c := range p.configs {
-		if c.Kind != pkt.Kind || c.Role != pkt.Role || c.Track != pkt.Track {
+		if c.Slot() != pkt.Slot() {
 			configs = append(configs, c)
 		}
 	}
@@ -132,10 +132,11 @@ func joinOrder(p *media.Packet) int {
 	return 2
 }
 
-// What is kept for joiners is bounded, as it outlives the ring: 16 tracks of each
-// kind with one more packet for each, of a size that no encoder comes near.
+// What is kept for joiners is bounded, as it outlives the ring: metadata, and 16
+// tracks of each kind with one more packet for each, of a size that no encoder comes
+// near.
 const (
-	maxConfigs    = 64
+	maxConfigs    = 1 + 2*16*2
 	maxConfigBody = 64 << 10
 )
 

@@ -116,7 +116,7 @@ func (q *pending) keepAudioSince(since time.Duration) {
 // arrival.
 func (q *pending) addConfig(p *media.Packet) {
 	q.configs = slices.DeleteFunc(q.configs, func(c *media.Packet) bool {
-		old := sameSlot(c, p)
+		old := c.Slot() == p.Slot()
 		if old {
 			q.bytes -= c.Size()
 		}
@@ -130,11 +130,7 @@ func (q *pending) addConfig(p *media.Packet) {
 
 // replaceConfig keeps one packet of each kind, role and track.
 func replaceConfig(configs []*media.Packet, p *media.Packet) []*media.Packet {
-	return append(slices.DeleteFunc(configs, func(c *media.Packet) bool { return sameSlot(c, p) }), p)
-}
-
-func sameSlot(a, b *media.Packet) bool {
-	return a.Kind == b.Kind && a.Role == b.Role && a.Track == b.Track
+	return append(slices.DeleteFunc(configs, func(c *media.Packet) bool { return c.Slot() == p.Slot() }), p)
 }
 
 func (q *pending) hasAudio() bool {

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -199,8 +198,7 @@ func (s *session) publish(id uint32, cmd rtmp.Command) error {
 	if err != nil {
 		return s.refusePublisher(ms.id, fmt.Sprintf("%s: %v", target.Name, err))
 	}
-	ms.pub = &publisher{publication: publication, log: s.log.With().Str("stream", target.Name).Logger()}
-	ms.pub.clock.epoch, ms.pub.clock.wall = publication.Epoch(), time.Now()
+	ms.pub = s.newPublisher(publication)
 	s.rtmp.AllowMedia()
 	s.conn.keepAlive(s.server.config.PublishTimeout)
 	ms.pub.log.Info().Str("client", s.version).Msg("publishing")

@@ -14,8 +14,21 @@ import (
 type publisher struct {
 	publication *live.Publication
 	clock       clock
-	malformed   int
+	headers     headers
+	dropped     int // messages
+	broken      int // headers
 	log         zerolog.Logger
+	warnings    *throttle
+}
+
+func (s *session) newPublisher(p *live.Publication) *publisher {
+	return &publisher{
+		publication: p,
+		clock:       clock{epoch: p.Epoch(), wall: time.Now()},
+		headers:     newHeaders(),
+		log:         s.log.With().Str("stream", p.Stream().Name()).Logger(),
+		warnings:    &s.server.warnings,
+	}
 }
 
 func (p *publisher) name() string { return p.publication.Stream().Name() }
@@ -35,25 +48,35 @@ func (p *publisher) message(m rtmp.Message) error {
 		}
 		m = rtmp.Message{Type: rtmp.TypeDataAMF0, Timestamp: m.Timestamp, Body: body}
 	}
+	now := time.Now()
 	packet, err := flv.Parse(m.Type, m.Body)
+	var broken error
+	if err == nil {
+		broken, err = p.headers.admit(packet, now)
+	}
 	if err != nil {
-		p.drop(err)
+		p.tell(&p.dropped, "dropped a message; more of them are only counted", err)
 		return nil
 	}
+	if broken != nil {
+		p.tell(&p.broken, "a configuration is broken: it is relayed and recorded as it is; more of them are only counted", broken)
+	}
 	jumps := p.clock.jumps
-	packet.DTS = p.clock.time(packet, m.Timestamp, time.Now())
+	packet.DTS = p.clock.time(packet, m.Timestamp, now)
 	if jumps == 0 && p.clock.jumps > 0 {
-		p.log.Warn().Msg("the publisher's clock jumped: its time goes on without the jump; more jumps are only counted")
+		p.warnings.warn(p.log, func(e *zerolog.Event) {
+			e.Msg("the publisher's clock jumped: its time goes on without the jump; more jumps are only counted")
+		})
 	}
 	packet.Frame = m.Frame(uint32(max(0, packet.DTS.Milliseconds())))
 	p.publication.Publish(packet)
 	return nil
 }
 
-// drop counts a malformed message and tells of the first one.
-func (p *publisher) drop(err error) {
-	if p.malformed++; p.malformed == 1 {
-		p.log.Warn().Err(err).Msg("dropped a malformed message; more of them are only counted")
+// tell counts what a publisher does wrong, and tells of the first time.
+func (p *publisher) tell(count *int, what string, err error) {
+	if *count++; *count == 1 {
+		p.warnings.warn(p.log, func(e *zerolog.Event) { e.Err(err).Msg(what) })
 	}
 }
 
@@ -62,8 +85,8 @@ func (p *publisher) end() {
 	p.publication.Close()
 	after, bytes := p.publication.Totals()
 	event := p.log.Info().Stringer("after", after.Round(time.Second)).Uint64("bytes", bytes)
-	if p.malformed+p.clock.jumps > 0 {
-		event = event.Int("malformed", p.malformed).Int("clock_jumps", p.clock.jumps)
+	if p.dropped+p.broken+p.clock.jumps > 0 {
+		event = event.Int("dropped", p.dropped).Int("broken_configurations", p.broken).Int("clock_jumps", p.clock.jumps)
 	}
 	event.Msg("publishing ended")
 }

@@ -154,6 +154,24 @@ func Describes(p *media.Packet, config []byte) bool {
 	return is == was
 }
 
+// Configs yields the decoder configurations of a packet of role Decoder, one of each
+// track.
+func Configs(p *media.Packet) iter.Seq[media.Track] {
+	return func(yield func(media.Track) bool) {
+		if p.Role != media.Decoder {
+			return
+		}
+		h, err := ParseHeader(p.Kind, p.Body)
+		if err != nil {
+			return
+		}
+		// Parse has checked the body, so this ends without an error.
+		_ = eachTrack(h, p.Body, func(t track) bool {
+			return yield(media.Track{Kind: p.Kind, Codec: t.codec, ID: t.id, Config: t.data})
+		})
+	}
+}
+
 // payload returns what a packet carries for its first track.
 func payload(p *media.Packet) []byte {
 	h, err := ParseHeader(p.Kind, p.Body)

@@ -49,6 +49,16 @@ const (
 // Config reports whether a joining viewer needs the packet before any frame.
 func (p *Packet) Config() bool { return p.Role >= Metadata && p.Role <= Channels }
 
+// Slot says what a configuration replaces: the newest one of each slot counts.
+type Slot struct {
+	Kind  Kind
+	Role  Role
+	Track uint8
+}
+
+// Slot is that of the packet.
+func (p *Packet) Slot() Slot { return Slot{p.Kind, p.Role, p.Track} }
+
 // Packet is one message of a publisher. Nobody changes a packet after it was
 // published: relay, recorder and every viewer share it.
 type Packet struct {
