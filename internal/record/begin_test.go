@@ -317,7 +317,7 @@ func TestPendingBounded(t *testing.T) {
 	body := make([]byte, 1<<20)
 	sound := func() *media.Packet { return &media.Packet{Kind: media.Audio, Body: body} }
 	size := func(q *pending) (sum int) {
-		for _, p := range slices.Concat(q.configs, q.audio) {
+		for _, p := range slices.Concat(q.configs, q.audio, q.after) {
 			sum += p.Size()
 		}
 		return sum
@@ -343,6 +343,36 @@ func TestPendingBounded(t *testing.T) {
 			if got := size(&q); got > maxPending || got != q.bytes {
 				t.Fatalf("%d bytes, counted %d", got, q.bytes)
 			}
+		}
+	})
+	t.Run("audio that no file can take yet", func(t *testing.T) {
+		q := pending{sawVideo: true, keepAll: true}
+		for range 100 {
+			if q.add(sound(), MP4) {
+				t.Fatal("the file begins without a keyframe")
+			}
+			if got := size(&q); got > maxPending || got != q.bytes {
+				t.Fatalf("%d bytes, counted %d", got, q.bytes)
+			}
+		}
+	})
+	t.Run("video that waits for the header of the audio", func(t *testing.T) {
+		var q pending
+		frame := func(key bool) *media.Packet {
+			return &media.Packet{Kind: media.Video, Codec: media.H265, Key: key, Body: body}
+		}
+		begun := q.add(frame(true), MP4)
+		for n := 1; !begun; n++ {
+			if begun = q.add(frame(false), MP4); begun && n != maxPending>>20 {
+				t.Errorf("the file begins after %d MiB", n)
+			}
+			if got := size(&q); got != q.bytes || got > maxPending+len(body) {
+				t.Fatalf("%d bytes, counted %d", got, q.bytes)
+			}
+		}
+		q.forgo()
+		if q.bytes != 0 || size(&q) != 0 {
+			t.Errorf("%d bytes are left, counted %d", size(&q), q.bytes)
 		}
 	})
 	t.Run("configurations", func(t *testing.T) {

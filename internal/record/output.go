@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -76,9 +77,11 @@ func tracksOf(packets []*media.Packet) []media.Track {
 	for _, p := range packets {
 		switch p.Role {
 		case media.Decoder:
-			t := find(p.Kind, p.Codec, p.Track)
-			if config := flv.Config(p); config != nil || t.Codec != p.Codec {
-				t.Codec, t.Config = p.Codec, config
+			for c := range flv.Configs(p) {
+				t := find(c.Kind, c.Codec, c.ID)
+				if c.Config != nil || t.Codec != c.Codec {
+					t.Codec, t.Config = c.Codec, c.Config
+				}
 			}
 		case media.Frame:
 			for s := range flv.Samples(p) {
@@ -127,15 +130,28 @@ type mp4Output struct {
 }
 
 func (o *mp4Output) takes(p *media.Packet) bool {
-	if p.Role != media.Decoder && p.Role != media.Frame {
-		return true
-	}
-	for _, t := range o.tracks {
-		if t.Kind == p.Kind && t.ID == p.Track {
-			return t.Codec == p.Codec && flv.Describes(p, t.Config)
+	for c := range flv.Configs(p) {
+		t := o.track(c.Kind, c.ID)
+		if t == nil || t.Codec != c.Codec || c.Config != nil && !bytes.Equal(t.Config, c.Config) {
+			return false
 		}
 	}
-	return false
+	for s := range flv.Samples(p) {
+		t := o.track(s.Kind, s.Track)
+		if t == nil || t.Codec != s.Codec || s.Track == p.Track && !flv.Describes(p, t.Config) {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *mp4Output) track(kind media.Kind, id uint8) *media.Track {
+	for i, t := range o.tracks {
+		if t.Kind == kind && t.ID == id {
+			return &o.tracks[i]
+		}
+	}
+	return nil
 }
 
 // write leaves out sound that came before a change of it, and before the file began.

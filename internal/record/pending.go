@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -25,9 +26,9 @@ const maxPending = 8 << 20
 type pending struct {
 	configs   []*media.Packet
 	audio     []*media.Packet // and the audio configurations that came in between
-	bytes     int             // of both
 	key       *media.Packet   // the keyframe to begin with
 	after     []*media.Packet // what came while the header of the audio was waited for
+	bytes     int             // of all but key
 	sawVideo  bool
 	keepAll   bool // what comes before the keyframe belongs to no earlier file
 	frameRate float64
@@ -48,7 +49,8 @@ func (q *pending) forgo() {
 	for _, p := range q.after {
 		if p.Kind == media.Audio {
 			q.audio = append(q.audio, p)
-			q.bytes += p.Size()
+		} else {
+			q.bytes -= p.Size()
 		}
 	}
 	q.key, q.after, q.keepAll = nil, nil, false
@@ -71,7 +73,8 @@ func (q *pending) add(p *media.Packet, format Format) bool {
 	switch {
 	case q.key != nil: // an MP4 that waits for the audio's header
 		q.after = append(q.after, p)
-		return describesAudio(p) || p.DTS-q.key.DTS >= audioWait
+		q.bytes += p.Size()
+		return describesAudio(p) || p.DTS-q.key.DTS >= audioWait || q.bytes > maxPending
 	case p.Config() && (p.Kind != media.Audio || len(q.audio) == 0):
 		q.addConfig(p)
 	case p.Kind == media.Video:
@@ -89,10 +92,11 @@ func (q *pending) add(p *media.Packet, format Format) bool {
 	case p.Role == media.Frame || p.Config():
 		q.audio = append(q.audio, p)
 		q.bytes += p.Size()
-		if q.keepAll {
+		switch {
+		case q.keepAll:
+			q.keepAudioSince(math.MinInt64)
 			return false
-		}
-		if q.sawVideo {
+		case q.sawVideo:
 			q.keepAudioSince(p.DTS - audioLead)
 			return false
 		}

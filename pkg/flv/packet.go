@@ -111,11 +111,9 @@ func parseData(body []byte) media.Packet {
 func Config(p *media.Packet) []byte {
 	switch p.Role {
 	case media.Decoder:
-		config := payload(p)
-		if len(config) == 0 && p.Codec != media.Opus {
-			return nil // FFmpeg sends such headers of AC-3, and of AV1 before it knows more
+		for t := range Configs(p) {
+			return t.Config
 		}
-		return config
 	case media.Frame:
 		for s := range Samples(p) {
 			return SampleConfig(p, s)
@@ -155,7 +153,7 @@ func Describes(p *media.Packet, config []byte) bool {
 }
 
 // Configs yields the decoder configurations of a packet of role Decoder, one of each
-// track.
+// track: nil where it tells nothing.
 func Configs(p *media.Packet) iter.Seq[media.Track] {
 	return func(yield func(media.Track) bool) {
 		if p.Role != media.Decoder {
@@ -167,7 +165,11 @@ func Configs(p *media.Packet) iter.Seq[media.Track] {
 		}
 		// Parse has checked the body, so this ends without an error.
 		_ = eachTrack(h, p.Body, func(t track) bool {
-			return yield(media.Track{Kind: p.Kind, Codec: t.codec, ID: t.id, Config: t.data})
+			c := media.Track{Kind: p.Kind, Codec: t.codec, ID: t.id, Config: t.data}
+			if len(c.Config) == 0 && c.Codec != media.Opus {
+				c.Config = nil // FFmpeg sends such headers of AC-3, and of AV1 before it knows more
+			}
+			return yield(c)
 		})
 	}
 }
