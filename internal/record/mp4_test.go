@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rtmptool/rtmptool/internal/live"
 	"github.com/rtmptool/rtmptool/pkg/bmff"
@@ -278,6 +279,55 @@ func TestFilesOfAChangingStream(t *testing.T) {
 					if !slices.Equal(got[kind], want[kind]) {
 						t.Errorf("%v: %d frames recorded, %d sent, or in another order", kind, len(got[kind]), len(want[kind]))
 					}
+				}
+			})
+		})
+	}
+}
+
+// A stream whose configuration changes all the time does not get a file for each, and
+// loses nothing. One that changes now and then stays MP4.
+func TestStormOfChanges(t *testing.T) {
+	for _, tt := range []struct {
+		every    time.Duration
+		files    int
+		last     string
+		warnings int
+	}{
+		{100 * ms, 1 + maxChanges + 1, "FLV\x01", 1},
+		{changesWithin / maxChanges, 1 + 3*maxChanges, "\x00\x00\x00\x20", 0},
+	} {
+		t.Run(tt.every.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &testDisk{}
+				f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
+				c := d.config()
+				c.Format = MP4
+				r := Start(c, "live/a", f.p.Cursor())
+				f.configs()
+				f.gop(1)
+				for i := range 3 * maxChanges {
+					f.wait(tt.every - 33*ms)
+					f.send(flv.TagVideo, [][]byte{avcC2, avcC}[i%2])
+					f.gop(1)
+				}
+				f.p.Close()
+				<-r.Done()
+				if r.Disabled() || len(d.files) != tt.files {
+					t.Fatalf("%d files, want %d; %v", len(d.files), tt.files, r.Status().Err)
+				}
+				got := make(map[media.Kind][]string)
+				for _, file := range d.files {
+					for kind, frames := range contents(t, file.bytes()) {
+						got[kind] = append(got[kind], frames...)
+					}
+				}
+				wantFrames(t, got, f.sent)
+				if last := d.files[len(d.files)-1].bytes(); string(last[:4]) != tt.last {
+					t.Errorf("the last file begins with % x", last[:4])
+				}
+				if lines := d.lines(t, "warn"); len(lines) != tt.warnings {
+					t.Errorf("%d warnings, want %d: %v", len(lines), tt.warnings, lines)
 				}
 			})
 		})

@@ -64,6 +64,7 @@ type Recorder struct {
 	writer  output
 	syncer  *syncer
 	turning bool            // something came that the file cannot take: another begins at the next keyframe
+	changes []time.Time     // when that happened last
 	current []*media.Packet // the configurations in force
 	base    time.Duration   // stream time at which the file's time is 0
 	newest  time.Duration   // time of the newest packet
@@ -236,13 +237,37 @@ func (r *Recorder) packet(p *media.Packet) error {
 		return r.hold(p)
 	case r.turning:
 		return r.turn(p)
-	case r.writer.takes(p) && !r.complete(p):
+	case !r.writer.takes(p):
+		r.changed(time.Now())
+	case !r.complete(p):
 		return r.write(p)
 	}
 	// The rest of the GOP stays in this file; what it cannot take waits.
 	r.turning = true
 	r.pending.restart(r.current, r.video)
 	return r.turn(p)
+}
+
+// A stream may change maxChanges times in changesWithin. One that changes more often
+// goes on as FLV, which takes any change: else it could fill the disk with files.
+const (
+	maxChanges    = 10
+	changesWithin = time.Minute
+)
+
+// changed notes that something came which the file cannot take.
+func (r *Recorder) changed(now time.Time) {
+	r.changes = append(r.changes, now)
+	if len(r.changes) <= maxChanges {
+		return
+	}
+	oldest := r.changes[0]
+	r.changes = r.changes[1:]
+	if now.Sub(oldest) < changesWithin && r.config.Format != FLV {
+		r.config.Format = FLV
+		r.log.Warn().Int("changes", maxChanges+1).Stringer("within", now.Sub(oldest).Round(time.Second)).
+			Msg("the stream changes too often for MP4: recording as FLV from here")
+	}
 }
 
 // complete reports whether the file has its length and another can begin with a
