@@ -119,7 +119,8 @@ func TestNoSuchEntry(t *testing.T) {
 		{Kind: media.Audio, Codec: media.PCM},
 		{Kind: media.Audio, Codec: media.Speex, Config: []byte{0xB6}},
 		{Kind: media.Audio, Codec: media.Nellymoser, Config: []byte{0x52}},
-		{Kind: media.Audio, Codec: media.FLAC, Config: []byte("fLaC")},
+		{Kind: media.Video, Codec: media.H264, Config: make([]byte, 64<<10+1)},
+		{Kind: media.Audio, Codec: media.AAC, Config: make([]byte, 64<<10+1)},
 	} {
 		if _, err := NewWriter(&memory{}, Options{Tracks: []media.Track{track}}); err == nil {
 			t.Errorf("%s %s: no error", track.Codec, track.Kind)

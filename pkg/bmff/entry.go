@@ -31,6 +31,9 @@ var inBandNames = map[string]string{"avc1": "avc3", "hvc1": "hev1", "vvc1": "vvi
 // entryFor describes a track's sample entry. The error says why a file cannot
 // have the track.
 func entryFor(t media.Track) (entry, error) {
+	if n := len(t.Config); n > codec.MaxConfig {
+		return entry{}, fmt.Errorf("mp4: %s configuration of %d bytes, at most %d are kept", t.Codec, n, codec.MaxConfig)
+	}
 	if t.Kind == media.Video {
 		return videoEntry(t)
 	}
@@ -168,11 +171,11 @@ func audioEntry(t media.Track) (entry, error) {
 	default:
 		return entry{}, fmt.Errorf("mp4: %s audio has no place in our MP4", t.Codec)
 	}
-	if err != nil {
-		return entry{}, fmt.Errorf("mp4: %s audio: %w", t.Codec, err)
+	if err == nil && e.timescale < minRate {
+		err = fmt.Errorf("a sample rate of %d Hz", e.timescale)
 	}
-	if e.timescale == 0 {
-		return entry{}, fmt.Errorf("mp4: %s audio: its configuration tells no sample rate", t.Codec)
+	if err != nil && !e.guess(t) {
+		return entry{}, fmt.Errorf("mp4: %s audio: %w", t.Codec, err)
 	}
 	if e.step == 0 {
 		e.step = e.timescale / 50
@@ -190,6 +193,37 @@ func pcmLayout(channels int) []byte {
 		tag = stereo
 	}
 	return append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0}, tag), make([]byte, 8)...)
+}
+
+// minRate is the lowest sample rate that is believed, in Hz. Frames of a lower one
+// would last seconds.
+const minRate = 1000
+
+// guess fills in what a broken configuration does not tell, and reports whether the
+// track can be in a file then. The configuration stands there as it is where its box
+// can hold that, and the samples have the times of their messages.
+func (e *entry) guess(t media.Track) bool {
+	if len(t.Config) == 0 {
+		return false
+	}
+	const usualRate, usualChannels = 48000, 2
+	if e.timescale < minRate {
+		e.timescale, e.channels = usualRate, usualChannels
+	}
+	e.step, e.audio = 0, codec.Audio{}
+	switch t.Codec {
+	case media.AAC, media.MP3:
+		return true
+	case media.Opus:
+		e.box = opusConfig(nil, usualChannels)
+		return true
+	case media.FLAC:
+		if e.box == nil {
+			e.box = flacConfig(make([]byte, flacInfo))
+		}
+		return true
+	}
+	return false
 }
 
 // esds is the payload of an esds box: an ES descriptor with a decoder
@@ -224,10 +258,13 @@ func opusConfig(head []byte, channels int) []byte {
 	return append(out, h[11:]...)
 }
 
+// flacInfo is the size of STREAMINFO (RFC 9639, 8.2).
+const flacInfo = 34
+
 // flacConfig is the payload of dfLa: a FullBox, then STREAMINFO with its block
 // header, marked as the last block. Publishers send it in three lengths.
 func flacConfig(config []byte) []byte {
-	const info = 34
+	const info = flacInfo
 	if len(config) < info {
 		return nil
 	}
