@@ -102,9 +102,18 @@ type witness struct {
 
 func newWitness(s *testServer) *witness {
 	w := &witness{s: s, viewer: s.play("witness"), publisher: s.publish("witness")}
-	w.publisher.send(video(0, avcHeader), video(0, keyFrame("0")))
-	w.viewer.expect("video/1@0 avc", "video/1@0 0")
+	w.publisher.send(video(0, goodHeader), video(0, keyFrame("0")))
+	w.viewer.skipTo("video/1@0 0")
 	return w
+}
+
+// frame passes one from the publisher to the viewer.
+func (w *witness) frame() {
+	w.s.t.Helper()
+	w.at += 40
+	label := fmt.Sprint(w.at)
+	w.publisher.send(video(w.at, interFrame(label)))
+	w.viewer.expect(fmt.Sprintf("video/1@%d %s", w.at, label))
 }
 
 // abuse sends garbage; frames must pass before, during and after it.
@@ -130,10 +139,7 @@ func (w *witness) abuse(p *peer, garbage []byte) {
 			waiting = false
 		default:
 		}
-		w.at += 40
-		label := fmt.Sprint(w.at)
-		w.publisher.send(video(w.at, interFrame(label)))
-		w.viewer.expect(fmt.Sprintf("video/1@%d %s", w.at, label))
+		w.frame()
 	}
 	w.s.await("the connection is gone", func() bool { return w.s.sessionCount() == 2 })
 	_ = p.Close()
