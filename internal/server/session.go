@@ -46,7 +46,6 @@ type session struct {
 
 	early      []rtmp.Message // audio and video that came before publish
 	earlyBytes int
-	checked    time.Time // when checkPublishers was called for media
 	commands   rate
 	controls   rate
 
@@ -96,6 +95,7 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 		sess.rtmp = rtmp.NewConn(c, conn)
 	}
 	sess.rtmp.BeforeWrite = c.beforeWrite
+	c.check = sess.checkPublishers
 	c.idle = func() error {
 		return sess.rtmp.WriteMessages(rtmp.UserControl(rtmp.EventPingRequest, uint32(time.Now().UnixMilli())))
 	}
@@ -149,19 +149,13 @@ func (s *session) serve() error {
 // message handles one message of the peer.
 func (s *session) message(m rtmp.Message) error {
 	switch m.Type {
-	case rtmp.TypeAudio, rtmp.TypeVideo:
+	case rtmp.TypeAudio, rtmp.TypeVideo, rtmp.TypeDataAMF0, rtmp.TypeDataAMF3:
 		return s.media(m)
-	case rtmp.TypeDataAMF0, rtmp.TypeDataAMF3:
-		if err := s.media(m); err != nil {
-			return err
-		}
 	case rtmp.TypeCommandAMF0, rtmp.TypeCommandAMF3:
 		if !s.commands.allow(time.Now()) {
 			return errors.New("too many commands")
 		}
-		if err := s.command(m); err != nil {
-			return err
-		}
+		return s.command(m)
 	case rtmp.TypeAck: // as many as our sending asks for
 	default:
 		// Control messages have taken effect; shared objects and unknown types have
@@ -170,16 +164,13 @@ func (s *session) message(m rtmp.Message) error {
 			return errors.New("too many control messages")
 		}
 	}
-	return s.checkPublishers()
+	return nil
 }
 
 // media publishes a message, or keeps it for a publish command that is late.
 func (s *session) media(m rtmp.Message) error {
 	if ms := s.mediaStream(m.StreamID); ms != nil && ms.publishes() {
-		if err := ms.pub.message(m); err != nil {
-			return err
-		}
-		return s.checkOthers(ms)
+		return ms.pub.message(m)
 	}
 	if !s.connected {
 		return errors.New("media before connect")
@@ -200,18 +191,9 @@ func (s *session) mediaStream(id uint32) *messageStream {
 	return s.first((*messageStream).publishes)
 }
 
-// checkOthers looks after the other streams of a connection that publishes
-// several, now and then.
-func (s *session) checkOthers(ms *messageStream) error {
-	if now := ms.pub.clock.wall; s.publishing.Load() > 1 && now.Sub(s.checked) > renewEvery {
-		s.checked = now
-		return s.checkPublishers()
-	}
-	return nil
-}
-
-// checkPublishers ends what sends signs of life but no media: one stream of
-// several, or the connection.
+// checkPublishers ends what sends signs of life but no media, be it a message that
+// never ends: one stream of several, or the connection. It is called while a message
+// is read.
 func (s *session) checkPublishers() error {
 	for _, ms := range s.streams {
 		lost := ms.pub != nil && (ms.pub.publication.Ended() || time.Since(ms.pub.clock.wall) > s.server.config.PublishTimeout)

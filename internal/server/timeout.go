@@ -20,6 +20,7 @@ type timedConn struct {
 	*net.TCPConn
 	writeTimeout time.Duration
 	idle         func() error // called when nothing came for half of silence
+	check        func() error // called now and then; its error ends reading
 
 	// Owned by the reading goroutine.
 	silence time.Duration // how long nothing may come; 0 in a fixed phase
@@ -51,6 +52,9 @@ func (c *timedConn) Read(b []byte) (int, error) {
 	for {
 		if now := time.Now(); now.Sub(c.renewed) >= min(renewEvery, c.silence/4) {
 			c.renewed = now
+			if err := c.check(); err != nil {
+				return 0, err
+			}
 			if err := c.SetReadDeadline(now.Add(c.silence / 2)); err != nil {
 				return 0, err
 			}

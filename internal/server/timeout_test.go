@@ -74,6 +74,14 @@ func TestPublishTimeout(t *testing.T) {
 		go every(timeout/4, func() error { return p.rtmp.WriteMessages(alive) })
 		dropped.Go(p.readAll) // which answers pings
 	}
+	slow := s.publish("slow")
+	endless := append([]byte{4, 0, 0, 0, 0x10, 0, 0, rtmp.TypeVideo, 1, 0, 0, 0}, make([]byte, 127)...)
+	go every(timeout/4, func() error { // a byte of a message now and then
+		_, err := slow.Write(endless[:1])
+		endless = append(endless[1:], 0xC4)
+		return err
+	})
+	dropped.Go(slow.readAll)
 	silent := s.publish("silent")
 	dropped.Go(plays.readAll)
 	dropped.Go(func() {
@@ -145,7 +153,7 @@ func TestReadTimeout(t *testing.T) {
 func TestTimedConn(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	asked := 0
-	c := &timedConn{TCPConn: ours, writeTimeout: 50 * time.Millisecond, idle: func() error { asked++; return nil }}
+	c := &timedConn{TCPConn: ours, writeTimeout: 50 * time.Millisecond, idle: func() error { asked++; return nil }, check: func() error { return nil }}
 	c.keepAlive(40 * time.Millisecond)
 	buf := make([]byte, 4)
 	if _, err := c.Read(buf); !isTimeout(err) || asked != 1 {
