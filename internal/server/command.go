@@ -33,7 +33,7 @@ func (s *session) command(m rtmp.Message) error {
 		return nil
 	}
 	if !s.connected && cmd.Name != "connect" {
-		return fmt.Errorf("command %q before connect", cmd.Name)
+		return s.violation("command %q before connect", cmd.Name[:min(len(cmd.Name), maxLogged)])
 	}
 	switch cmd.Name {
 	case "connect":
@@ -105,7 +105,7 @@ func (s *session) connect(cmd rtmp.Command) error {
 		return t
 	}
 	s.app, s.version = text("app"), text("flashVer")
-	s.version = s.version[:min(len(s.version), maxVersion)]
+	s.version = s.version[:min(len(s.version), maxLogged)]
 	if s.tcURL = text("tcUrl"); s.tcURL == "" {
 		s.tcURL = text("tcurl")
 	}

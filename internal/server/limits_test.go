@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -147,6 +148,24 @@ func TestControlRate(t *testing.T) {
 
 	p = s.connect()
 	_ = p.rtmp.WriteMessages(repeat(rtmp.Message{Type: 19, Body: []byte("shared object")}, 100*maxControlRate)...)
+	p.expect("closed")
+}
+
+// TestChunkSizeRate: the chunk size may change 128 times, one time more ends the
+// connection.
+func TestChunkSizeRate(t *testing.T) {
+	s := start(t, Config{})
+	changes := func(n int) (all []rtmp.Message) {
+		for i := range n {
+			all = append(all, rtmp.Message{Type: rtmp.TypeSetChunkSize, Body: binary.BigEndian.AppendUint32(nil, 128+uint32(i))})
+		}
+		return all
+	}
+	p := s.connect()
+	p.send(changes(maxChunkSizes)...)
+	p.fence()
+	p = s.connect()
+	_ = p.rtmp.WriteMessages(changes(10 * maxChunkSizes)...)
 	p.expect("closed")
 }
 

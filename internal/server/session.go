@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,12 +17,13 @@ import (
 // Limits of a session.
 const (
 	maxMessageStreams = 8
-	maxVersion        = 64        // bytes of a client's name in the log
+	maxLogged         = 64        // bytes of what a client says, in the log
 	maxEarlyBytes     = 256 << 10 // audio and video before publish, with what keeping it costs
 	earlyOverhead     = 128       // bytes for a kept message beside its body
 	messageOverhead   = 128       // bytes that a message takes beside its body
 	maxCommandRate    = 20        // commands a second, after the first ones
 	maxControlRate    = 50        // protocol control messages a second
+	maxChunkSizes     = 128       // changes of the chunk size a minute
 	commandBurst      = 40
 )
 
@@ -48,6 +50,7 @@ type session struct {
 	earlyBytes int
 	commands   rate
 	controls   rate
+	chunkSizes rate
 
 	publishing atomic.Int32 // message streams that publish; for the server
 	playing    atomic.Int32 // message streams that play; for the server
@@ -87,6 +90,8 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 		nextID:   1,
 		commands: rate{limit: maxCommandRate, burst: commandBurst},
 		controls: rate{limit: maxControlRate, burst: maxControlRate},
+
+		chunkSizes: rate{limit: maxChunkSizes / time.Minute.Seconds(), burst: maxChunkSizes},
 	}
 	if overTLS {
 		sess.secure = newSecureConn(c, s.tls, &s.tlsBuffers)
@@ -153,18 +158,27 @@ func (s *session) message(m rtmp.Message) error {
 		return s.media(m)
 	case rtmp.TypeCommandAMF0, rtmp.TypeCommandAMF3:
 		if !s.commands.allow(time.Now()) {
-			return errors.New("too many commands")
+			return s.violation("too many commands")
 		}
 		return s.command(m)
+	case rtmp.TypeSetChunkSize:
+		if !s.chunkSizes.allow(time.Now()) {
+			return s.violation("too many changes of the chunk size")
+		}
 	case rtmp.TypeAck: // as many as our sending asks for
 	default:
 		// Control messages have taken effect; shared objects and unknown types have
 		// none here. They still cost something.
 		if !s.controls.allow(time.Now()) {
-			return errors.New("too many control messages")
+			return s.violation("too many control messages")
 		}
 	}
 	return nil
+}
+
+// violation says that a peer did what none that means well does.
+func (s *session) violation(format string, args ...any) error {
+	return &rtmp.ProtocolError{Offset: s.rtmp.Received(), Reason: fmt.Sprintf(format, args...)}
 }
 
 // media publishes a message, or keeps it for a publish command that is late.
@@ -173,10 +187,10 @@ func (s *session) media(m rtmp.Message) error {
 		return ms.pub.message(m)
 	}
 	if !s.connected {
-		return errors.New("media before connect")
+		return s.violation("media before connect")
 	}
 	if s.earlyBytes += len(m.Body) + earlyOverhead; s.earlyBytes > maxEarlyBytes {
-		return errors.New("media without publish")
+		return s.violation("media without publish")
 	}
 	s.early = append(s.early, m)
 	return nil
