@@ -333,3 +333,37 @@ func TestStormOfChanges(t *testing.T) {
 		})
 	}
 }
+
+// fullOutput is a file that cannot list any more samples.
+type fullOutput struct{ output }
+
+func (fullOutput) Full() bool { return true }
+
+// A file that is full ends at a keyframe; nothing is lost.
+func TestFullFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &testDisk{}
+		f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
+		c := d.config()
+		c.Format = MP4
+		r := Start(c, "live/a", f.p.Cursor())
+		f.configs()
+		f.gop(10)
+		synctest.Wait()
+		r.writer = fullOutput{r.writer} // the recorder waits for a packet
+		f.gop(10)
+		f.gop(10)
+		f.p.Close()
+		<-r.Done()
+		if r.Disabled() || len(d.files) != 2 {
+			t.Fatalf("%d files, %v", len(d.files), r.Status().Err)
+		}
+		got := make(map[media.Kind][]string)
+		for _, file := range d.files {
+			for kind, frames := range contents(t, file.bytes()) {
+				got[kind] = append(got[kind], frames...)
+			}
+		}
+		wantFrames(t, got, f.sent)
+	})
+}

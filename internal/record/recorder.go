@@ -270,10 +270,11 @@ func (r *Recorder) changed(now time.Time) {
 	}
 }
 
-// complete reports whether the file has its length and another can begin with a
-// packet.
+// complete reports whether the file has its length, or can have no more, and another
+// can begin with a packet.
 func (r *Recorder) complete(p *media.Packet) bool {
-	return r.config.Segment > 0 && p.DTS-r.base >= r.config.Segment && begins(p, r.video)
+	long := r.config.Segment > 0 && p.DTS-r.base >= r.config.Segment
+	return begins(p, r.video) && (long || r.writer.Full())
 }
 
 // begins reports whether a file can begin with a packet: a keyframe, or any frame

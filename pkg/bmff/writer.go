@@ -88,6 +88,8 @@ func (w *Writer) Write(s media.Sample) error {
 		return fmt.Errorf("mp4: the file has no %s %s track %d", s.Codec, s.Kind, s.Track)
 	case len(s.Data) == 0:
 		return nil
+	case w.waiting == 0 && w.reserve.moov(&w.index, w.runs) > maxMoov:
+		return fmt.Errorf("mp4: more samples than the moov of a file can list within %d bytes", maxMoov)
 	case w.buffered+len(s.Data) > maxFlush || w.waiting >= maxRows:
 		return fmt.Errorf("mp4: more than %d samples or %d bytes wait to be flushed", maxRows, maxFlush)
 	}
@@ -143,6 +145,11 @@ func (w *Writer) add(i int, s media.Sample, length int) {
 
 // Buffered tells how many bytes wait for Flush.
 func (w *Writer) Buffered() int { return w.buffered }
+
+// Full reports whether the file has so many samples that another one should begin: its
+// closing moov is as long as Scan reads one, or nearly. That takes two days of video
+// and audio, or a publisher of very many very small frames.
+func (w *Writer) Full() bool { return w.reserve.moov(&w.index, w.runs) > maxMoov-maxMoov/16 }
 
 // Flush writes what was added as one fragment, the first one with the head of the
 // file in front. After an error nothing more is written; Close still closes the

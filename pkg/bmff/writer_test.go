@@ -327,3 +327,34 @@ func BenchmarkFlush(b *testing.B) {
 		}
 	}
 }
+
+// A file takes samples up to what Scan would read of it, and says before that it is
+// full.
+func TestFull(t *testing.T) {
+	w, err := NewWriter(&memory{}, Options{Tracks: testTracks, Created: created})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample := media.Sample{Kind: media.Video, Codec: media.H265, Key: true, Data: []byte{1}}
+	const each = 8 + 8 + 4 + 4 // bytes of a sample in the tables; the fragments are few
+	for _, tt := range []struct {
+		moov     int
+		full, ok bool
+	}{
+		{maxMoov / 2, false, true},
+		{maxMoov - maxMoov/16 - 1<<14, false, true},
+		{maxMoov - maxMoov/16 + each, true, true},
+		{maxMoov - 1<<14, true, true},
+		{maxMoov + each, true, false},
+	} {
+		w.index.Tracks[0].Samples, w.index.Tracks[0].Keys = tt.moov/each, tt.moov/each
+		if full := w.Full(); full != tt.full {
+			t.Errorf("a moov of %d bytes: full is %v", tt.moov, full)
+		}
+		if err := w.Write(sample); (err == nil) != tt.ok {
+			t.Errorf("a moov of %d bytes: %v", tt.moov, err)
+		}
+		w.runs[0].done()
+		w.buffered, w.waiting = 0, 0
+	}
+}
