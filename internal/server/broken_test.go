@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/rtmptool/rtmptool/internal/recfile"
 	"github.com/rtmptool/rtmptool/internal/record"
@@ -19,24 +16,10 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
-// logBuffer keeps what is logged.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
 // lines returns what was logged at a level.
 func (b *logBuffer) lines(t *testing.T, level string) (lines []map[string]any) {
 	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for text := range strings.Lines(b.buf.String()) {
+	for text := range strings.Lines(b.String()) {
 		var line map[string]any
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatalf("%v in %q", err, text)
@@ -122,7 +105,7 @@ func TestBrokenConfigurations(t *testing.T) {
 			t.Run(fmt.Sprint(tt.name, ", ", format), func(t *testing.T) {
 				t.Parallel()
 				dir, log := t.TempDir(), &logBuffer{}
-				s := start(t, Config{MaxConnections: 10, Record: &record.Config{Dir: dir, Format: format}, Logger: zerolog.New(log)})
+				s := start(t, Config{MaxConnections: 10, Record: &record.Config{Dir: dir, Format: format}, Logger: log.logger()})
 				others := newWitness(s)
 				viewer, p := s.play("main"), s.publish("main")
 				sent := tt.messages()

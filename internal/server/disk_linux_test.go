@@ -189,11 +189,16 @@ func recorded(t *testing.T, dir string) (marks []string) {
 	t.Helper()
 	for _, path := range recfile.Find([]string{dir}) {
 		// Other tests start programs: until each is executed it holds all locks of ours.
+		var r *recfile.Recording
+		var err error
 		await(t, path+" is free", func() bool {
-			fixed, err := recfile.Fix(path, false)
-			return err != nil || fixed.Outcome != recfile.InUse
+			fixed, fixErr := recfile.Fix(path, false)
+			if err = fixErr; err != nil || fixed.Outcome == recfile.InUse {
+				return err != nil
+			}
+			r, err = recfile.Open(path)
+			return err != nil || r.Verdict != recfile.Live
 		})
-		r, err := recfile.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}

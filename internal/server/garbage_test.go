@@ -8,8 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/rs/zerolog"
-
 	"github.com/rtmptool/rtmptool/internal/record"
 	"github.com/rtmptool/rtmptool/pkg/amf"
 	"github.com/rtmptool/rtmptool/pkg/media"
@@ -107,7 +105,7 @@ func underGarbage(t *testing.T, send func(s *testServer, others *witness)) {
 	t.Helper()
 	for _, format := range []record.Format{record.Auto, record.MP4} {
 		dir, log := t.TempDir(), &logBuffer{}
-		s := start(t, Config{Record: &record.Config{Dir: dir, Format: format}, Logger: zerolog.New(log)})
+		s := start(t, Config{Record: &record.Config{Dir: dir, Format: format}, Logger: log.logger()})
 		others := newWitness(s)
 		s.await("the other stream is recorded", func() bool { // by now all its goroutines are there
 			others.frame()
