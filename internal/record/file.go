@@ -1,11 +1,13 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/disk"
@@ -87,15 +89,29 @@ func (c *Config) CreateFile(stream string, at time.Time, ext string) (File, stri
 }
 
 // fileName is {key}_{YYYYMMDD}_{HHMMSS} in local time. What could leave the
-// directory, hide the file or trouble a shell becomes an underscore.
+// directory, hide the file, look like an option, or trouble a shell or another system
+// becomes an underscore.
 func fileName(stream string, at time.Time) string {
 	key := []byte(stream)
 	for i, b := range key {
 		switch {
-		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '_', b == '-', b == '.' && i > 0:
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '_', (b == '-' || b == '.') && i > 0:
 		default:
 			key[i] = '_'
 		}
 	}
+	if dot := bytes.IndexByte(key, '.'); dot > 0 && isDevice(string(key[:dot])) {
+		key[dot] = '_'
+	}
 	return string(key[:min(len(key), maxNameKey)]) + at.Format("_20060102_150405")
+}
+
+// isDevice reports whether Windows takes every file of this name, whatever follows a
+// dot, for a device.
+func isDevice(name string) bool {
+	switch name = strings.ToUpper(name); name {
+	case "CON", "PRN", "AUX", "NUL":
+		return true
+	}
+	return len(name) == 4 && (name[:3] == "COM" || name[:3] == "LPT") && name[3] >= '0' && name[3] <= '9'
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/rs/zerolog"
 
@@ -105,7 +107,7 @@ func (s *session) connect(cmd rtmp.Command) error {
 		return t
 	}
 	s.app, s.version = text("app"), text("flashVer")
-	s.version = s.version[:min(len(s.version), maxLogged)]
+	s.version = strings.Map(printable, s.version[:min(len(s.version), maxLogged)])
 	if s.tcURL = text("tcUrl"); s.tcURL == "" {
 		s.tcURL = text("tcurl")
 	}
@@ -131,6 +133,14 @@ func (s *session) connect(cmd rtmp.Command) error {
 	info = append(info, enhanced...)
 	return s.rtmp.WriteMessages(rtmp.WindowAckSize(), rtmp.SetPeerBandwidth(), rtmp.SetChunkSize(),
 		rtmp.Result(cmd.Transaction, properties, info).Message(0))
+}
+
+// printable replaces what a reader of the log might obey instead of show.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
 }
 
 func (s *session) createStream(cmd rtmp.Command) error {

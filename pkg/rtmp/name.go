@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // Limits of names and queries, in bytes and in parameters.
@@ -94,9 +95,9 @@ func checkName(name string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("rtmp: stream name of %d bytes, at most %d are allowed", len(name), maxName)
 	}
-	for i := 0; i < len(name); i++ {
-		if name[i] < ' ' || name[i] == 0x7F {
-			return fmt.Errorf("rtmp: stream name has a control byte 0x%02x at %d", name[i], i)
+	for i, r := range name {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) { // would end a line, or speak to a terminal
+			return fmt.Errorf("rtmp: stream name has the control character %U at %d", r, i)
 		}
 	}
 	// Windows takes both slashes.

@@ -87,10 +87,13 @@ var badTargets = []struct {
 	{"here", "live", "", "./main", `path element "."`},
 	{"up with backslashes", "live", "", `a\..\b`, `path element ".."`},
 	{"up with both slashes", "live", "", `..\b/c`, `path element ".."`},
-	{"NUL", "live", "", "a\x00b", "control byte 0x00 at 6"},
-	{"newline", "live", "", "a\n", "control byte 0x0a at 6"},
-	{"escape", "\x1b[31m", "", "a", "control byte 0x1b at 0"},
-	{"delete", "live", "", "\x7f", "control byte 0x7f at 5"},
+	{"NUL", "live", "", "a\x00b", "control character U+0000 at 6"},
+	{"newline", "live", "", "a\n", "control character U+000A at 6"},
+	{"escape", "\x1b[31m", "", "a", "control character U+001B at 0"},
+	{"delete", "live", "", "\x7f", "control character U+007F at 5"},
+	{"control sequence in one character", "live", "", "\u009b31m", "control character U+009B at 5"},
+	{"next line", "live", "", "a\u0085", "control character U+0085 at 6"},
+	{"line separator", "live", "", "a\u2028b", "control character U+2028 at 6"},
 }
 
 func TestParseTargetError(t *testing.T) {
