@@ -1,10 +1,13 @@
 package server
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rtmptool/rtmptool/internal/recfile"
+	"github.com/rtmptool/rtmptool/internal/record"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
@@ -72,5 +75,40 @@ func TestHeaderSize(t *testing.T) {
 		if err != nil || p.Role != role || (broken != nil) != (role == media.Other) {
 			t.Errorf("%d bytes: role %d, %v, %v", size, p.Role, broken, err)
 		}
+	}
+}
+
+// TestHeaderStorm: a publisher that changes its header with every keyframe does not
+// fill the disk with files, and the frames are recorded all the same.
+func TestHeaderStorm(t *testing.T) {
+	const keyframes = 500
+	dir := t.TempDir()
+	s := start(t, Config{Record: &record.Config{Dir: dir, Format: record.MP4}})
+	others := newWitness(s)
+	p := s.publish("main")
+	for i := range uint32(keyframes) {
+		header := []byte(goodHeader)
+		header[len(header)-3] = byte(i) // in the PPS
+		p.send(video(40*i, string(header)), video(40*i, keyFrame("x")))
+	}
+	p.fence()
+	others.frame()
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, "live_main_*"))
+	if err != nil || len(paths) > 20 {
+		t.Errorf("%d files, %v", len(paths), err)
+	}
+	n := 0
+	for _, path := range paths {
+		r, err := recfile.Open(path)
+		if err != nil || r.Verdict != recfile.Whole {
+			t.Fatalf("%s: %v, %v", path, r.Verdict, err)
+		}
+		n += samples(r, media.Video)
+	}
+	if n != keyframes {
+		t.Errorf("%d frames are recorded, want %d", n, keyframes)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -255,6 +256,36 @@ func TestListenErrors(t *testing.T) {
 		if conn, err := net.Dial("tcp", a.String()); err == nil {
 			_ = conn.Close()
 			t.Errorf("%s is still open", a)
+		}
+	}
+}
+
+// TestProbes: who speaks another protocol is closed at once, and the log tells of a
+// flood of them in few lines, why they were.
+func TestProbes(t *testing.T) {
+	log := &logBuffer{}
+	s := start(t, Config{MaxConnections: 100, Logger: log.logger()})
+	begin := time.Now()
+	const probes = 200
+	for i := range probes {
+		conn := s.tcp()
+		first := []byte{6, 8, 0x16, 'G', 0, 0xFF}[i%6] // RTMPE twice, TLS, HTTP
+		if _, err := conn.Write(append([]byte{first}, make([]byte, 1536)...)); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(conn); len(answer) > 0 || err != nil && !isReset(err) {
+			t.Errorf("%#x: answered % x, %v", first, answer, err)
+		}
+		_ = conn.Close()
+		s.await("it has ended", func() bool { return s.sessionCount() == 0 }) // in this order
+	}
+	lines := log.lines(t, "warn")
+	if most := warningBurst + 1 + int(time.Since(begin).Seconds()); len(lines) == 0 || len(lines) > most {
+		t.Errorf("%d lines, at most %d are fair", len(lines), most)
+	}
+	for i, want := range []string{"RTMPE", "RTMPE", "TLS", "HTTP", "handshake version 0"} {
+		if text, _ := lines[i]["error"].(string); !strings.Contains(text, want) {
+			t.Errorf("line %d is %v, want %s in it", i, lines[i], want)
 		}
 	}
 }
