@@ -52,8 +52,12 @@ func TestBrokenConfiguration(t *testing.T) {
 				t.Errorf("recorded as %s, want %s", filepath.Ext(path), tt.ext)
 			}
 			for _, p := range []string{path, well} {
-				if r, err := recfile.Open(p); err != nil || r.Verdict != recfile.Whole {
-					t.Errorf("%s is %v: %+v, %v", p, r.Verdict, r.Findings, err)
+				r, err := recfile.Open(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Verdict != recfile.Whole {
+					t.Errorf("%s is %v: %+v", p, r.Verdict, r.Findings)
 				}
 			}
 			file := lister(t, tt.kind, path)
