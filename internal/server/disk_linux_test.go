@@ -350,7 +350,18 @@ func remountExt4(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	unmount(t, dir)
-	return mount(t, "-o", "loop", strings.TrimSpace(string(image)))
+	// Programs of other tests may run in a copy of the mounts for a while, in which it
+	// still is read-only.
+	var again string
+	await(t, "the disk can be written again", func() bool {
+		again = mount(t, "-o", "loop", strings.TrimSpace(string(image)))
+		if err := os.WriteFile(filepath.Join(again, "writable"), nil, 0o600); err == nil {
+			return true
+		}
+		unmount(t, again)
+		return false
+	})
+	return again
 }
 
 func loopDevice(t *testing.T, dir string) string {
