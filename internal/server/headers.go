@@ -2,11 +2,9 @@ package server
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/rtmptool/rtmptool/pkg/codec"
 	"github.com/rtmptool/rtmptool/pkg/flv"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
@@ -63,29 +61,5 @@ func (h *headers) admit(p *media.Packet, now time.Time) (broken, err error) {
 		return nil, fmt.Errorf("%s track %d: more than %d changed headers a second", p.Kind, p.Track, maxHeaderRate)
 	}
 	last.body = p.Body
-	return unreadable(p), nil
-}
-
-// unreadable says what is wrong with a decoder configuration. Players may still
-// know better.
-func unreadable(p *media.Packet) error {
-	for t := range flv.Configs(p) {
-		if err := checkConfig(t); err != nil && !errors.Is(err, codec.ErrUnknownCodec) {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkConfig(t media.Track) error {
-	var err error
-	switch {
-	case len(t.Config) == 0: // some encoders send it when they know more
-	case t.Codec == media.MP3, t.Codec == media.AC3, t.Codec == media.EAC3: // have none
-	case t.Kind == media.Video:
-		_, err = codec.ParseVideo(t.Codec, t.Config)
-	default:
-		_, err = codec.ParseAudio(t.Codec, t.Config)
-	}
-	return err
+	return flv.CheckConfigs(p), nil
 }

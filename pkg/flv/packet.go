@@ -152,28 +152,6 @@ func Describes(p *media.Packet, config []byte) bool {
 	return is == was
 }
 
-// Configs yields the decoder configurations of a packet of role Decoder, one of each
-// track: nil where it tells nothing.
-func Configs(p *media.Packet) iter.Seq[media.Track] {
-	return func(yield func(media.Track) bool) {
-		if p.Role != media.Decoder {
-			return
-		}
-		h, err := ParseHeader(p.Kind, p.Body)
-		if err != nil {
-			return
-		}
-		// Parse has checked the body, so this ends without an error.
-		_ = eachTrack(h, p.Body, func(t track) bool {
-			c := media.Track{Kind: p.Kind, Codec: t.codec, ID: t.id, Config: t.data}
-			if len(c.Config) == 0 && c.Codec != media.Opus {
-				c.Config = nil // FFmpeg sends such headers of AC-3, and of AV1 before it knows more
-			}
-			return yield(c)
-		})
-	}
-}
-
 // payload returns what a packet carries for its first track.
 func payload(p *media.Packet) []byte {
 	h, err := ParseHeader(p.Kind, p.Body)
