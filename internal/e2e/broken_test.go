@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"errors"
-	"io"
-	"net"
-	"os"
+	"bytes"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,7 +9,6 @@ import (
 
 	"github.com/rtmptool/rtmptool/internal/peers"
 	"github.com/rtmptool/rtmptool/internal/recfile"
-	"github.com/rtmptool/rtmptool/pkg/flv"
 	"github.com/rtmptool/rtmptool/pkg/media"
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
@@ -36,14 +32,16 @@ func TestBrokenConfiguration(t *testing.T) {
 			s := serve(t, "--record-format", tt.format, "--log-level", "debug")
 			viewer := lister(t, tt.kind, s.URL+"/live/main")
 			await(t, "the viewer", func() bool { return s.count("playing", "live/main") == 1 })
-			s.republish(t, source, "live/well", func(*media.Packet) {})
-			s.republish(t, source, "live/main", func(p *media.Packet) {
+			var good, broken []rtmp.Message
+			for _, p := range packetsOf(t, source) {
+				good = append(good, message(p, p.Body))
 				if p.Kind == tt.kind && p.Role == media.Decoder {
-					for i := range p.Body[tt.keep:] {
-						p.Body[tt.keep+i] = 0xFF
-					}
+					p.Body = append(bytes.Clone(p.Body[:tt.keep]), bytes.Repeat([]byte{0xFF}, len(p.Body)-tt.keep)...)
 				}
-			})
+				broken = append(broken, message(p, p.Body))
+			}
+			s.sendMessages("live/well", good)
+			s.sendMessages("live/main", broken)
 			well := s.await("recorded", "live/well")["path"].(string)
 			path := s.await("recorded", "live/main")["path"].(string)
 			finish(t, "viewer", viewer)
@@ -110,61 +108,4 @@ func listed(p *peers.Process, stream string) (list []string) {
 		}
 	}
 	return list
-}
-
-// republish sends a recording as fast as the server takes it, each packet as change
-// leaves it.
-func (s *server) republish(t *testing.T, source, name string, change func(*media.Packet)) {
-	t.Helper()
-	f, err := os.Open(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tags, err := flv.NewReader(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := rtmp.ParseAddress(s.URL + "/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", address.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	c := rtmp.NewClient(rtmp.NewConn(conn, conn), address)
-	if err := c.Publish(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		tag, err := tags.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := flv.Parse(tag.Type, tag.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		change(p)
-		m := rtmp.Message{Type: tag.Type, StreamID: c.StreamID, Timestamp: uint32(tag.Time.Milliseconds()), Body: p.Body}
-		if err := c.WriteMessages(m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Closed at once, with what the server says unread, it would be reset.
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, net.ErrClosed) {
-		t.Fatal(err)
-	}
 }

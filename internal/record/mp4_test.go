@@ -102,6 +102,18 @@ func contents(t *testing.T, data []byte) map[media.Kind][]string {
 	return all
 }
 
+// contents lists the frames of all files, which must be finished.
+func (d *testDisk) contents(t *testing.T) map[media.Kind][]string {
+	t.Helper()
+	all := make(map[media.Kind][]string)
+	for _, file := range d.files {
+		for kind, frames := range contents(t, file.bytes()) {
+			all[kind] = append(all[kind], frames...)
+		}
+	}
+	return all
+}
+
 // Whatever changes on the way, every frame is in one file, in order; a file that
 // cannot take what comes ends at a keyframe.
 func TestFilesOfAChangingStream(t *testing.T) {
@@ -316,13 +328,7 @@ func TestStormOfChanges(t *testing.T) {
 				if r.Disabled() || len(d.files) != tt.files {
 					t.Fatalf("%d files, want %d; %v", len(d.files), tt.files, r.Status().Err)
 				}
-				got := make(map[media.Kind][]string)
-				for _, file := range d.files {
-					for kind, frames := range contents(t, file.bytes()) {
-						got[kind] = append(got[kind], frames...)
-					}
-				}
-				wantFrames(t, got, f.sent)
+				wantFrames(t, d.contents(t), f.sent)
 				if last := d.files[len(d.files)-1].bytes(); string(last[:4]) != tt.last {
 					t.Errorf("the last file begins with % x", last[:4])
 				}
@@ -358,12 +364,6 @@ func TestFullFile(t *testing.T) {
 		if r.Disabled() || len(d.files) != 2 {
 			t.Fatalf("%d files, %v", len(d.files), r.Status().Err)
 		}
-		got := make(map[media.Kind][]string)
-		for _, file := range d.files {
-			for kind, frames := range contents(t, file.bytes()) {
-				got[kind] = append(got[kind], frames...)
-			}
-		}
-		wantFrames(t, got, f.sent)
+		wantFrames(t, d.contents(t), f.sent)
 	})
 }
