@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"os"
@@ -14,27 +16,48 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rtmptool/rtmptool/internal/certtest"
 	"github.com/rtmptool/rtmptool/pkg/amf"
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
 const (
-	idleConnections = 10_000
-	idleCost        = 40 << 10 // bytes of the server's memory for each, at most
-	dialers         = 64       // at once
+	idleConnections   = 10_000
+	secureConnections = 1000
+	idleCost          = 40 << 10 // bytes of the server's memory for each, at most
+	dialers           = 64       // at once
 )
 
 // Connections that do nothing cost little, however far they have come. The memory of
 // the kernel for their sockets is not the server's.
 func TestIdleConnections(t *testing.T) {
+	allowFiles(t, idleConnections+2000) // the server keeps some for recordings
+	idle(t, idleConnections, plain)
+}
+
+// So do those with TLS, of which a test cannot have as many in a short time.
+func TestIdleSecureConnections(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certificate, private := certtest.New(t)
+	write(t, cert, certificate)
+	write(t, key, private)
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(certificate)
+	over := func(conn net.Conn) net.Conn {
+		return tls.Client(conn, &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"})
+	}
+	idle(t, secureConnections, over, "--listen-tls", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
+}
+
+func idle(t *testing.T, n int, over func(net.Conn) net.Conn, args ...string) {
 	if underRace() {
 		t.Skip("the race detector multiplies memory")
 	}
-	allowFiles(t, idleConnections+2000) // the server keeps some for recordings
-	s := serve(t, "--max-connections", strconv.Itoa(idleConnections), "--handshake-timeout", "10m", "--setup-timeout", "10m", "--read-timeout", "10m")
+	s := serve(t, append(args, "--max-connections", strconv.Itoa(n), "--handshake-timeout", "10m", "--setup-timeout", "10m", "--read-timeout", "10m")...)
 	memory, files := s.memory(), s.files()
-	clients := s.dialMany(t, idleConnections)
-	await(t, "all connections to be accepted", func() bool { return s.files() >= files+idleConnections })
+	clients := s.dialMany(t, n, over)
+	await(t, "all connections to be accepted", func() bool { return s.files() >= files+n })
 	for _, stage := range []struct {
 		name  string
 		reach func(*client) error
@@ -45,8 +68,8 @@ func TestIdleConnections(t *testing.T) {
 		{"waiting for a publisher", (*client).playNothing},
 	} {
 		each(t, clients, stage.reach)
-		cost := (s.memory() - memory) / idleConnections
-		t.Logf("%s: %d bytes for each of %d connections", stage.name, cost, idleConnections)
+		cost := (s.memory() - memory) / n
+		t.Logf("%s: %d bytes for each of %d connections", stage.name, cost, n)
 		if cost > idleCost {
 			t.Errorf("%s: a connection costs %d bytes, at most %d are allowed", stage.name, cost, idleCost)
 		}
@@ -100,7 +123,7 @@ func TestDeclaredMemory(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t)
-			clients := s.dialMany(t, connections)
+			clients := s.dialMany(t, connections, plain)
 			each(t, clients, (*client).Connect)
 			each(t, clients, (*client).connectApp)
 			each(t, clients, (*client).publishSomething)
@@ -131,9 +154,14 @@ type client struct {
 	socket net.Conn
 }
 
-// dialMany opens connections that are closed at the end of the test.
-func (s *server) dialMany(t *testing.T, n int) []*client {
+func plain(conn net.Conn) net.Conn { return conn }
+
+// dialMany opens connections to the last address of a server, which are closed at the
+// end of the test.
+func (s *server) dialMany(t *testing.T, n int, over func(net.Conn) net.Conn) []*client {
 	t.Helper()
+	urls := s.await("ready", "")["publish"].([]any)
+	_, address, _ := strings.Cut(urls[len(urls)-1].(string), "://")
 	clients := make([]*client, n)
 	for i := range clients {
 		clients[i] = &client{}
@@ -146,12 +174,13 @@ func (s *server) dialMany(t *testing.T, n int) []*client {
 		}
 	})
 	each(t, clients, func(c *client) error {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "rtmp://"))
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return err
 		}
 		conn.SetDeadline(time.Now().Add(patience))
-		*c = client{rtmp.NewConn(conn, conn), conn}
+		peer := over(conn)
+		*c = client{rtmp.NewConn(peer, peer), conn}
 		return nil
 	})
 	return clients
