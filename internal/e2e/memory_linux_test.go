@@ -23,9 +23,9 @@ import (
 
 const (
 	idleConnections   = 10_000
-	secureConnections = 1000
+	secureConnections = 4000
 	idleCost          = 40 << 10 // bytes of the server's memory for each, at most
-	dialers           = 64       // at once
+	dialers           = 16       // at once: what a server needs while it answers is not idle
 )
 
 // Connections that do nothing cost little, however far they have come. The memory of

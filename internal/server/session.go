@@ -130,7 +130,11 @@ func (s *session) serve() error {
 		return err
 	}
 	if s.secure != nil {
-		if err := s.secure.handshake(); err != nil {
+		// On a goroutine of its own, which takes its stack with it when it ends: nothing
+		// else that a connection does needs as much.
+		handshake := make(chan error)
+		go func() { handshake <- s.secure.handshake() }()
+		if err := <-handshake; err != nil {
 			return err
 		}
 	}
