@@ -161,10 +161,8 @@ func TestDamagedSessions(t *testing.T) {
 	for _, state := range states {
 		t.Run(state.name, func(t *testing.T) {
 			underGarbage(t, func(s *testServer, others *witness) {
-				for range 2 {
-					for _, damage := range damages {
-						others.abuse(state.reach(s), damage(slices.Concat(steps[state.next:]...), random))
-					}
+				for _, damage := range damages {
+					others.abuse(state.reach(s), damage(slices.Concat(steps[state.next:]...), random))
 				}
 			})
 		})

@@ -33,6 +33,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%+v", p)
 		}
 		Config(p)
+		_ = CheckConfigs(p)
 		if p.Kind == media.Data {
 			StripDataFrame(body)
 			FrameRate(body)

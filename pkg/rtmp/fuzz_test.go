@@ -48,7 +48,7 @@ func fuzzRead(t *testing.T, c *Conn, size int) (messages []Message) {
 				t.Fatalf("%d bytes of %d", cs.received(), cs.length)
 			}
 		}
-		if reserved != c.reserved && err == nil || reserved > eagerTotal+2*eagerBody+maxCSIDs*smallBody+4*size || len(c.streams) > maxCSIDs {
+		if reserved != c.reserved && err == nil || reserved > eagerTotal+maxCSIDs*smallBody+4*size || len(c.streams) > maxCSIDs {
 			t.Fatalf("%d chunk streams hold %d bytes, %d are counted", len(c.streams), reserved, c.reserved)
 		}
 		if err != nil {
