@@ -12,6 +12,7 @@ func (r *Recording) scanFLV(f bare) error {
 	}
 	r.Index, r.Ours = x.Index, x.Ours
 	r.Findings = append(findings, flv.Check(x)...)
+	_, _, r.missing = x.Missing()
 	if r.Ours {
 		r.plan = flv.Finalize(x, r.Size)
 	}

@@ -12,8 +12,9 @@ import (
 // Loss is what fix leaves out.
 type Loss struct {
 	Bytes      int64
-	Incomplete bool        // it never was whole: nothing is lost by that
-	Tracks     []TrackLoss // those that have less of it, as far as the tables tell
+	Incomplete bool          // it never was whole: nothing is lost by that
+	Tracks     []TrackLoss   // those that have less of it, as far as the tables tell
+	Duration   time.Duration // of all tracks, from the end, as far as the file tells how long it was
 }
 
 // TrackLoss is how much of a track is lost.
@@ -32,7 +33,7 @@ func (r *Recording) leavesOut(f container.Finding) (out, incomplete bool) {
 	switch f.Code {
 	case "F04", "M20": // the end: what was not written to its end, or is behind all that is whole
 		return f.Offset >= r.Index.End, true
-	case "F05", "M22", "M46": // damage: it was whole once
+	case "F05", "M22", "M46", "F41", "M07": // damage: it was whole once
 		return true, false
 	}
 	return false, false
@@ -48,7 +49,10 @@ func (r *Recording) Losses() []Loss {
 			continue
 		}
 		losses[i] = Loss{Bytes: f.End - f.Offset, Incomplete: incomplete}
-		if !incomplete {
+		switch {
+		case f.Code == "F41":
+			losses[i].Duration = r.missing
+		case !incomplete:
 			holes = append(holes, i)
 		}
 	}
@@ -57,17 +61,17 @@ func (r *Recording) Losses() []Loss {
 	}
 	slices.SortStableFunc(holes, func(a, b int) int { return cmp.Compare(r.Findings[a].Offset, r.Findings[b].Offset) })
 	for n, t := range r.Index.Tracks {
-		r.missing(t, holes, func(finding int, d time.Duration) {
+		r.lack(t, holes, func(finding int, d time.Duration) {
 			losses[finding].Tracks = append(losses[finding].Tracks, TrackLoss{n, t.Kind, d})
 		})
 	}
 	return losses
 }
 
-// missing finds how much of a track lies in holes of the file: as long as its samples
+// lack finds how much of a track lies in holes of the file: as long as its samples
 // around a hole are further apart than those before it. Of several holes between two
 // samples the first one counts.
-func (r *Recording) missing(t *container.Track, holes []int, found func(finding int, d time.Duration)) {
+func (r *Recording) lack(t *container.Track, holes []int, found func(finding int, d time.Duration)) {
 	step := t.UsualStep() // of the newest samples
 	var before container.Row
 	begun := false
@@ -102,6 +106,7 @@ func (r *Recording) Loss() Loss {
 			continue
 		}
 		sum.Bytes += l.Bytes
+		sum.Duration += l.Duration
 		for _, t := range l.Tracks {
 			i, found := slices.BinarySearchFunc(sum.Tracks, t.Track, func(x TrackLoss, n int) int { return cmp.Compare(x.Track, n) })
 			if !found {

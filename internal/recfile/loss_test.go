@@ -140,8 +140,8 @@ func TestNoLoss(t *testing.T) {
 	openFLV, closedFLV := flvFile(t, stream(4))
 	openMP4, closedMP4, ends := mp4File(t, 4, 0)
 	for name, b := range map[string][]byte{
-		"a.flv": openFLV, "b.flv": openFLV[:len(openFLV)-3], "c.flv": closedFLV[:len(closedFLV)-20], "d.flv": foreignFLV(stream(4)), "e.flv": slices.Concat(openFLV, make([]byte, 5000)),
-		"a.mp4": openMP4, "b.mp4": openMP4[:len(openMP4)-3], "c.mp4": closedMP4[:len(closedMP4)-3], "d.mp4": closedMP4[:ends[2]+9], "e.mp4": foreignMP4(t, "frag.mp4"),
+		"a.flv": openFLV, "b.flv": openFLV[:len(openFLV)-3], "c.flv": closedFLV[:len(closedFLV)-3], "d.flv": foreignFLV(stream(4)), "e.flv": slices.Concat(openFLV, make([]byte, 5000)),
+		"a.mp4": openMP4, "b.mp4": openMP4[:len(openMP4)-3], "c.mp4": closedMP4[:len(closedMP4)-3], "d.mp4": openMP4[:ends[2]+9], "e.mp4": foreignMP4(t, "frag.mp4"),
 	} {
 		r := inspect(t, path(t, name, b))
 		left := int64(0)

@@ -29,6 +29,7 @@ func (r *Recording) scanMP4(f bare) error {
 	if r.plan != nil || r.copy != nil {
 		r.repairs(map[string]string{
 			"M20": "leave it out", "M22": "leave it out", "M46": "leave it out",
+			"M07": "end with what is there",
 			"M02": "write the head of a closed file",
 		})
 	}

@@ -42,7 +42,8 @@ type Recording struct {
 	Index     container.Index
 	Findings  []container.Finding
 
-	spent bool // behind what could be read there is nothing that could be
+	spent   bool          // behind what could be read there is nothing that could be
+	missing time.Duration // from the end of a file that was finished once
 
 	plan container.Plan                 // mends a file of ours in place
 	copy func(dst container.File) error // makes a finished copy of anybody's

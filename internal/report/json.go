@@ -72,8 +72,9 @@ type Finding struct {
 
 // Loss is what a repair costs.
 type Loss struct {
-	Bytes  int64       `json:"bytes"`
-	Tracks []TrackLoss `json:"tracks"`
+	Bytes    int64       `json:"bytes"`
+	Tracks   []TrackLoss `json:"tracks"`
+	Duration float64     `json:"duration,omitempty"` // from the end
 }
 
 // TrackLoss is how much a track loses.
@@ -151,7 +152,7 @@ func newLoss(l recfile.Loss) *Loss {
 	if l.Bytes == 0 {
 		return nil
 	}
-	j := &Loss{Bytes: l.Bytes, Tracks: []TrackLoss{}}
+	j := &Loss{Bytes: l.Bytes, Tracks: []TrackLoss{}, Duration: seconds(l.Duration)}
 	for _, t := range l.Tracks {
 		j.Tracks = append(j.Tracks, TrackLoss{t.Track, t.Kind.String(), seconds(t.Duration)})
 	}

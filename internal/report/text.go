@@ -199,6 +199,9 @@ func lost(r *recfile.Recording) string {
 // kind the one that loses most is told.
 func amount(l recfile.Loss) string {
 	text := size(l.Bytes)
+	if l.Duration > 0 {
+		text += fmt.Sprintf(", %.3f s from the end", l.Duration.Seconds())
+	}
 	for _, kind := range []media.Kind{media.Video, media.Audio} {
 		most := time.Duration(0)
 		for _, t := range l.Tracks {

@@ -11,7 +11,8 @@ import (
 // file says that it ends: what is there is no fragment.
 func (s *scanner) fragments(state State, mdat int64) State {
 	size := s.window.size
-	for at := s.index.End; at < size; {
+	at := s.index.End
+	for at < size {
 		f, end, reason := s.fragment(at)
 		switch {
 		case f != nil:
@@ -23,6 +24,7 @@ func (s *scanner) fragments(state State, mdat int64) State {
 			continue
 		case s.header.ours && s.closing(at):
 			s.prove()
+			s.missing(at)
 			return s.done(max(state, Committing))
 		}
 		if next, ok := s.resync(at + 1); ok {
@@ -34,10 +36,20 @@ func (s *scanner) fragments(state State, mdat int64) State {
 		if state != Broken || at < mdat { // else it is the moov that M06 is about
 			s.find("M20", container.Warning, at, size, "cut: %s", reason)
 		}
+		s.missing(at)
 		return s.done(state)
 	}
 	s.prove()
+	s.missing(at)
 	return s.done(state)
+}
+
+// missing finds that a file which was closed once has no fragments from an offset on
+// that its head tells of.
+func (s *scanner) missing(at int64) {
+	if at < s.said {
+		s.find("M07", container.Error, at, s.said, "closed once, and cut since: %d bytes are missing from the end", s.said-at)
+	}
 }
 
 // closing reports whether the moov there is the whole closing one of this file.

@@ -35,6 +35,7 @@ type scanner struct {
 	pending  []*fragment // read, but not yet proven
 	free     []*fragment // for reuse
 	synced   int64
+	said     int64 // where a closed head says that the media ends; 0 if there is none
 	budget   int64 // bytes that may still be read to prove fragments
 	buf      []byte
 }
@@ -61,7 +62,10 @@ func (s *scanner) scan() State {
 			return s.done(Closed)
 		}
 		if hidden {
-			return s.fragments(Broken, ftypSize+mdat.size)
+			if !damaged {
+				s.said = mdat.end()
+			}
+			return s.fragments(Broken, mdat.end())
 		}
 		return s.plain()
 	}
@@ -95,6 +99,9 @@ func (s *scanner) verdict() {
 	case x.State == Empty && x.Ours:
 		f.Code, f.Severity, f.Offset = "M01", container.Error, 0
 		f.Text = "holds nothing: the recorder was stopped before one sample was written"
+		if s.said > 0 {
+			f.Text = "holds nothing any more: not one sample is whole"
+		}
 	case x.State == Empty && len(s.findings) == 0:
 		f.Code, f.Severity, f.Offset = "M01", container.Error, 0
 		f.Text = fmt.Sprintf("holds nothing: a file of %d bytes without one whole sample", size)

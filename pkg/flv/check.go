@@ -3,6 +3,7 @@ package flv
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
@@ -20,6 +21,10 @@ const (
 // unfinished when they differ.
 func Check(x *Index) []container.Finding {
 	c := &x.claims
+	if from, lost, d := x.Missing(); lost > 0 {
+		return []container.Finding{{Code: "F41", Severity: container.Error, Offset: from, End: from + lost, Repair: x.remedy("F41"),
+			Text: fmt.Sprintf("finished once, and cut since: %d bytes and %.3f s are missing from the end", lost, d.Seconds())}}
+	}
 	if x.Tags == 0 {
 		return nil
 	}
@@ -44,6 +49,21 @@ func Check(x *Index) []container.Finding {
 		add("F16", "no index of keyframes: players seek slowly")
 	}
 	return found
+}
+
+// Missing is what a file of ours that was finished once has lost from its end, from
+// an offset on: its head still tells how many bytes there were, and how long it was.
+func (x *Index) Missing() (from, lost int64, d time.Duration) {
+	const maxSize, maxSeconds = 1 << 53, 1e9 // more, or a fraction of a byte, is damage
+	c := &x.claims
+	from = max(x.End, headSize)
+	if !x.Ours || !(c.size > float64(from) && c.size <= maxSize) || c.size != math.Trunc(c.size) {
+		return from, 0, 0
+	}
+	if s := c.duration - x.Duration().Seconds(); s > 0 && s < maxSeconds {
+		d = time.Duration(math.Round(s*1000)) * time.Millisecond
+	}
+	return from, int64(c.size) - from, d
 }
 
 // remedy says what fix does about findings of a code.

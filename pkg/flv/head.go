@@ -114,6 +114,10 @@ func (s *scanner) head() bool {
 			return false
 		}
 		_, found := s.behind(headerSize)
+		if !found && len(head) > headerSize+tagHeaderSize {
+			values, _ := amf.Parse(head[headerSize+tagHeaderSize:]) // as far as it goes
+			s.index.claims = readClaims(values)
+		}
 		return !found
 	}
 	if !bytes.HasPrefix(head[headerSize:], commonHead()[headerSize:]) && !endsLikeOurs(head) {
