@@ -154,7 +154,11 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 	if err != nil {
 		return err
 	}
-	s, err := o.start(log)
+	s, err := o.start(ctx, log)
+	if errors.Is(err, context.Canceled) {
+		log.Warn().Msg("stopped before all recordings were looked at: the next start goes on")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -225,11 +229,11 @@ func within(limit time.Duration, f func()) {
 }
 
 // start prepares everything that can fail before the first stream comes.
-func (o *serveOptions) start(log zerolog.Logger) (*server.Server, error) {
+func (o *serveOptions) start(ctx context.Context, log zerolog.Logger) (*server.Server, error) {
 	o.server.Logger = log
 	o.server.Live.RecordBytes = int(o.record.buffer)
 	var err error
-	if o.server.Record, err = o.record.prepare(log); err != nil {
+	if o.server.Record, err = o.record.prepare(ctx, log); err != nil {
 		return nil, err
 	}
 	s := server.New(o.server)

@@ -1,7 +1,10 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -52,7 +55,7 @@ func (o *recordOptions) validate() error {
 
 // prepare makes the directory ready and finishes what a crash left in it. It
 // returns nil if nothing is to be recorded.
-func (o *recordOptions) prepare(log zerolog.Logger) (*record.Config, error) {
+func (o *recordOptions) prepare(ctx context.Context, log zerolog.Logger) (*record.Config, error) {
 	if !o.all {
 		return nil, nil
 	}
@@ -60,7 +63,7 @@ func (o *recordOptions) prepare(log zerolog.Logger) (*record.Config, error) {
 		return nil, hintError{err, "choose another directory with --record-dir, or make this one writable"}
 	}
 	if o.recovers {
-		if err := recoverRecordings(o.dir, log); err != nil {
+		if err := recoverRecordings(ctx, o.dir, log); err != nil {
 			return nil, err
 		}
 	}
@@ -88,21 +91,52 @@ func (o *recordOptions) retain(log zerolog.Logger) (stop func()) {
 }
 
 // recoverRecordings finishes what a crash left behind, before new recordings begin.
-func recoverRecordings(dir string, log zerolog.Logger) error {
-	err := recfile.Recover(dir, func(r recfile.Recovered) {
-		switch event := log.Info().Str("path", r.Path); {
+func recoverRecordings(ctx context.Context, dir string, log zerolog.Logger) error {
+	begin := func(files int) {
+		log.Info().Str("dir", dir).Int("files", files).Msg("looking at recordings that were not finished")
+	}
+	err := recfile.Recover(ctx, dir, begin, func(r recfile.Recovered) {
+		switch {
 		case r.Err != nil:
 			log.Error().Str("path", r.Path).Err(r.Err).Msg("could not recover a recording: see rtmptool inspect")
 		case r.Removed:
-			event.Msg("removed a recording that held nothing")
+			log.Info().Str("path", r.Path).Msg("removed a recording that held nothing")
 		default:
-			after := r.Fixed.After
-			event.Stringer("duration", after.Duration().Round(time.Millisecond)).Int64("bytes", after.Size).
-				Bool("lossy", r.Fixed.Outcome == recfile.Lossy).Msg("recovered a recording")
+			recovered(r.Path, r.Fixed, log)
 		}
 	})
 	if err != nil {
 		return fmt.Errorf("look for unfinished recordings: %w", err)
 	}
 	return nil
+}
+
+// recovered tells of a recording that was mended, and what that has cost.
+func recovered(path string, f recfile.Fixed, log zerolog.Logger) {
+	event, lossy := log.Info(), f.Outcome == recfile.Lossy
+	if lossy {
+		event = log.Warn()
+	}
+	event = event.Str("path", path).Stringer("duration", f.After.Duration().Round(time.Millisecond)).
+		Int64("bytes", f.After.Size).Bool("lossy", lossy)
+	if lossy {
+		loss := f.Before.Loss()
+		time := loss.Duration
+		for _, t := range loss.Tracks {
+			time = max(time, t.Duration)
+		}
+		event = event.Int64("lost_bytes", loss.Bytes).Stringer("lost", time).Str("findings", costly(f.Before))
+	}
+	event.Msg("recovered a recording")
+}
+
+// costly lists the codes of the findings that cost something, each once.
+func costly(r *recfile.Recording) string {
+	var codes []string
+	for i, l := range r.Losses() {
+		if code := r.Findings[i].Code; l.Bytes > 0 && !l.Incomplete && !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	return strings.Join(codes, " ")
 }

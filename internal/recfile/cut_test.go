@@ -40,7 +40,7 @@ func TestCutAfterTheEnd(t *testing.T) {
 					}
 					continue
 				}
-				if want := tt.media - r.Index.End; want < tt.media-cut-4 || lost.Bytes != want || r.Verdict != Damaged || !contains(r, tt.code) {
+				if want := tt.media - r.Index.End; want < tt.media-cut-4 || lost.Bytes != want || r.Verdict != Damaged || !contains(r, tt.code) && !contains(r, "M46") {
 					t.Fatalf("%s: %s, %s, loses %+v, want %d bytes", name, r.Verdict, codes(r), lost, want)
 				}
 				if f := fix(t, p); f.Outcome != Lossy || f.Before.Loss().Bytes != lost.Bytes || f.After.Verdict != Whole || f.After.Duration() != r.Duration() {

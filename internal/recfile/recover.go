@@ -1,13 +1,17 @@
 package recfile
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 
+	"github.com/rtmptool/rtmptool/pkg/bmff"
 	"github.com/rtmptool/rtmptool/pkg/container"
+	"github.com/rtmptool/rtmptool/pkg/flv"
 )
 
 // Recovered is what the recovery did with a file that a recorder had left behind.
@@ -23,26 +27,71 @@ var ourName = regexp.MustCompile(`_\d{8}_\d{6}(-\d+)?\.(flv|mp4)$`)
 
 // Recover finishes what recorders of ours have left unfinished in a directory, not
 // below it, and removes what holds nothing. Files that are whole, somebody else's
-// or being recorded are left alone. It reports each file that it touched.
-func Recover(dir string, report func(Recovered)) error {
+// or being recorded are left alone. It tells how many files it has to read, if there
+// are any, and reports each one that it touched. It ends early with the context.
+func Recover(ctx context.Context, dir string, begin func(files int), report func(Recovered)) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
+	var paths []string
 	for _, e := range entries {
-		if !e.Type().IsRegular() || !isRecordingName(e.Name()) {
-			continue
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if r, touched := recoverFile(filepath.Join(dir, e.Name())); touched {
+		path := filepath.Join(dir, e.Name())
+		if e.Type().IsRegular() && isRecordingName(e.Name()) && !finished(path) {
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) > 0 {
+		begin(len(paths))
+	}
+	j := NewJob(ctx, paths)
+	for _, path := range paths {
+		r, touched := j.recover(path)
+		if errors.Is(r.Err, errInterrupted) {
+			return ctx.Err()
+		}
+		if touched {
 			report(r)
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
-func recoverFile(path string) (Recovered, bool) {
+// finished reports whether a file needs no recovery, by its head and its tail alone: a
+// recorder closed it, or none wrote it. What cannot be read is for who reads it all.
+func finished(path string) bool {
+	f, err := open(path, os.O_RDONLY)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return err == nil && finishedFile(f, info.Size(), ourName.MatchString(filepath.Base(path)))
+}
+
+// finishedFile looks at a file that is named like ours or not. One that is may be ours
+// though its head is damaged.
+func finishedFile(f io.ReaderAt, size int64, named bool) bool {
+	head := make([]byte, 64)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return false
+	}
+	switch head = head[:n]; {
+	case flv.Ours(head):
+		return flv.Finished(f, size)
+	case bmff.Ours(head):
+		return bmff.Finished(f, size)
+	}
+	return !named
+}
+
+func (j *Job) recover(path string) (Recovered, bool) {
 	r := Recovered{Path: path}
-	before, err := Open(path)
+	before, err := j.Open(path)
 	switch {
 	case errors.Is(err, ErrUnknown) && !ourName.MatchString(filepath.Base(path)):
 		return r, false
@@ -58,7 +107,7 @@ func recoverFile(path string) (Recovered, bool) {
 	case !before.Ours || before.Verdict == Whole || before.Verdict == Live || before.Verdict == Hopeless:
 		return r, false
 	}
-	r.Fixed, r.Err = Fix(path, false)
+	r.Fixed, r.Err = j.Fix(path, false)
 	return r, r.Fixed.After != nil || r.Err != nil
 }
 

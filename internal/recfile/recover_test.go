@@ -2,6 +2,9 @@ package recfile
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -52,7 +55,7 @@ func TestRecover(t *testing.T) {
 	recoverAll := func() {
 		t.Helper()
 		clear(got)
-		err := Recover(dir, func(r Recovered) {
+		err := Recover(t.Context(), dir, func(int) {}, func(r Recovered) {
 			what := "finished"
 			switch {
 			case r.Err != nil:
@@ -96,7 +99,7 @@ func TestRecover(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"t" + stamp + ".flv": "failed", "w" + stamp + ".mp4": "failed", "x" + stamp + ".flv": "failed", "y" + stamp + ".mp4": "failed"}, got); diff != "" {
 		t.Errorf("the second time: -want +got\n%s", diff)
 	}
-	if err := Recover(filepath.Join(dir, "missing"), nil); err == nil {
+	if err := Recover(t.Context(), filepath.Join(dir, "missing"), nil, nil); err == nil {
 		t.Error("no directory: no error")
 	}
 }
@@ -138,5 +141,64 @@ func TestFind(t *testing.T) {
 		if diff := cmp.Diff(want, Find([]string{root, filepath.Join(root, "notes.txt"), "missing"})); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
+	}
+}
+
+// counting counts the bytes that are read.
+type counting struct {
+	io.ReaderAt
+	read int
+}
+
+func (c *counting) ReadAt(p []byte, at int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, at)
+	c.read += n
+	return n, err
+}
+
+// A file that was closed costs little however long it is; one that was not, or is cut,
+// or whose ends are damaged, is found.
+func TestFinished(t *testing.T) {
+	openFLV, closedFLV := flvFile(t, stream(20000))
+	openMP4, closedMP4, ends := mp4File(t, 60, 0)
+	damaged := func(b []byte, at int) []byte {
+		b = bytes.Clone(b)
+		b[at] ^= 1
+		return b
+	}
+	for name, tt := range map[string]struct {
+		b     []byte
+		named bool
+		want  bool
+	}{
+		"closed FLV": {closedFLV, true, true}, "open FLV": {openFLV, true, false}, "open FLV, renamed": {openFLV, false, false},
+		"cut FLV": {closedFLV[:len(closedFLV)-1000], true, false}, "FLV, damaged tail": {damaged(closedFLV, len(closedFLV)-1), true, false},
+		"FLV, damaged head": {damaged(closedFLV, 3), true, false}, "FLV that has grown": {append(bytes.Clone(closedFLV), 0), true, false},
+		"closed MP4": {closedMP4, true, true}, "open MP4": {openMP4, true, false}, "open MP4, renamed": {openMP4, false, false},
+		"cut MP4": {closedMP4[:ends[30]], true, false}, "MP4, damaged moov": {damaged(closedMP4, len(closedMP4)-300), true, false},
+		"MP4, damaged head": {damaged(closedMP4, 9), true, false},
+		"somebody's":        {foreignFLV(stream(12)), false, true}, "somebody's, named like ours": {foreignFLV(stream(12)), true, false},
+		"empty": {nil, true, false},
+	} {
+		c := &counting{ReaderAt: bytes.NewReader(tt.b)}
+		if got := finishedFile(c, int64(len(tt.b)), tt.named); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+		if name == "closed FLV" && (c.read > 50<<10 || len(tt.b) < 20*c.read) {
+			t.Errorf("%s: %d bytes of %d were read", name, c.read, len(tt.b))
+		}
+	}
+}
+
+func TestRecoverInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	open, _ := flvFile(t, stream(12))
+	put(t, filepath.Join(dir, "a_20260115_143022.flv"), open)
+	before := state(t, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	files := 0
+	err := Recover(ctx, dir, func(n int) { files = n; cancel() }, func(r Recovered) { t.Errorf("%+v", r) })
+	if !errors.Is(err, context.Canceled) || files != 1 || !maps.Equal(before, state(t, dir)) {
+		t.Error(err, files)
 	}
 }
