@@ -83,11 +83,12 @@ func (s *scanner) isConfig(at int64) bool {
 // mend keeps a tag whose envelope is wrong.
 func (s *scanner) mend(code string, e envelope, reason string) {
 	s.find(code, container.Error, e.offset, e.end(), formatError("tag", e.offset, reason).Error())
-	r := repair{offset: e.offset, size: e.size}
 	if e.reserved {
-		r.begin = appendTagHeader(nil, e.kind, int(e.size), time.Duration(e.stamp)*time.Millisecond)
+		h := appendTagHeader(nil, e.kind, int(e.size), time.Duration(e.stamp)*time.Millisecond)
+		s.repair(container.Edit{Op: container.Write, Offset: e.offset, Data: h})
+	} else {
+		s.repair(pointer(e.offset, e.size))
 	}
-	s.repair(r)
 }
 
 // complete keeps the last tag, of which the end of the file cuts nothing but the
@@ -95,16 +96,16 @@ func (s *scanner) mend(code string, e envelope, reason string) {
 func (s *scanner) complete(e envelope) {
 	s.find("F04", container.Error, e.offset, s.size, s.fault(e, pointerCut).Error())
 	s.findings[len(s.findings)-1].Repair = "complete its back pointer"
-	s.repair(repair{offset: e.offset, size: e.size})
+	s.repair(pointer(e.offset, e.size))
 }
 
-func (s *scanner) repair(r ...repair) {
+func (s *scanner) repair(edits ...container.Edit) {
 	x := s.index
-	if len(x.repairs)+len(r) > maxRepairs {
+	if len(x.repairs)+len(edits) > maxRepairs {
 		x.immovable = true
 	}
 	if x.Ours && !x.immovable {
-		x.repairs = append(x.repairs, r...)
+		x.repairs = append(x.repairs, edits...)
 	}
 }
 

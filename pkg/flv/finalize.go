@@ -1,10 +1,6 @@
 package flv
 
-import (
-	"encoding/binary"
-
-	"github.com/rtmptool/rtmptool/pkg/container"
-)
+import "github.com/rtmptool/rtmptool/pkg/container"
 
 // Finalize plans what finishes a file of ours that has a size: cut what follows
 // the last whole tag, mend what is damaged before it, then give header and
@@ -19,9 +15,7 @@ func Finalize(x *Index, size int64) container.Plan {
 	if size > end {
 		plan = append(plan, container.Edit{Op: container.Truncate, Offset: end})
 	}
-	for _, r := range x.repairs {
-		plan = append(plan, r.edits()...)
-	}
+	plan = append(plan, x.repairs...)
 	final := *x
 	final.End, final.finished = end, true
 	if final.frameRate() == 0 {
@@ -30,15 +24,4 @@ func Finalize(x *Index, size int64) container.Plan {
 	return append(plan,
 		container.Edit{Op: container.Write, Offset: 0, Data: final.appendHead(nil)},
 		container.Edit{Op: container.Sync})
-}
-
-// edits writes the back pointer last: until it is there nobody takes for whole what
-// is not.
-func (r repair) edits() (edits []container.Edit) {
-	if len(r.begin) > 0 {
-		edits = append(edits, container.Edit{Op: container.Write, Offset: r.offset, Data: r.begin})
-	}
-	size := tagHeaderSize + r.size
-	back := binary.BigEndian.AppendUint32(nil, uint32(size))
-	return append(edits, container.Edit{Op: container.Write, Offset: r.offset + size, Data: back})
 }

@@ -22,6 +22,7 @@ const (
 	backPointer   = 4 // size of the tag before it, header included
 	minTag        = tagHeaderSize + backPointer
 	tagTypeMask   = 0x1F
+	filterBit     = 0x20      // the tag is encrypted
 	maxBody       = 1<<24 - 1 // 24-bit DataSize
 	timestampMask = 1<<31 - 1 // players read the 32 bits as signed
 )

@@ -173,9 +173,10 @@ func damagedSeeds(f *testing.F) (seeds [][]byte) {
 	clear(hole[first+2 : first+9])
 	pointer := slices.Clone(tags)
 	pointer[first-1]++
-	note := setAside(0, 60)[0]
+	note := &memFile{data: make([]byte, 60)}
+	apply(f, setAside(0, 60), note)
 	return [][]byte{hole, pointer, slices.Insert(slices.Clone(tags), first, 1, 2, 3), slices.Delete(slices.Clone(tags), first, first+5),
-		slices.Concat(tags, note.begin, make([]byte, 60-minTag-noteHead), unhex("00000038"), tags), tags[:len(tags)-2]}
+		slices.Concat(tags, note.data, tags), tags[:len(tags)-2]}
 }
 
 func checkFindings(t *testing.T, x *Index, findings []container.Finding, data []byte) {

@@ -110,33 +110,32 @@ func endsLikeOurs(head []byte) bool {
 func (s *scanner) head() bool {
 	head := bytes.Clone(s.at(0, headSize))
 	if len(head) < headSize {
-		if !beginsLikeOurs(head) {
+		if !beginsLikeOurs(head) || s.tagsWithin(int64(len(head))) {
 			return false
 		}
-		_, found := s.behind(headerSize)
-		if !found && len(head) > headerSize+tagHeaderSize {
+		if len(head) > headerSize+tagHeaderSize {
 			values, _ := amf.Parse(head[headerSize+tagHeaderSize:]) // as far as it goes
 			s.index.claims = readClaims(values)
 		}
-		return !found
+		return true
 	}
 	if !bytes.HasPrefix(head[headerSize:], commonHead()[headerSize:]) && !endsLikeOurs(head) {
 		return false
 	}
 	e, state := s.envelope(headerSize)
 	values, err := amf.Parse(head[headerSize+tagHeaderSize : headSize-backPointer])
-	whole := state == whole && e.end() == headSize && err == nil
-	if whole && !isOurs(values) {
+	intact := state == whole && e.end() == headSize && err == nil
+	if intact && !isOurs(values) || !intact && s.tagsWithin(headSize) {
 		return false
-	}
-	if !whole {
-		if next, _ := s.behind(headerSize); next < headSize {
-			return false
-		}
 	}
 	x := s.index
 	x.claims = readClaims(values)
-	x.claims.damaged, x.claims.flags, x.claims.end = !whole, head[flagsOffset], headSize
+	x.claims.damaged, x.claims.flags, x.claims.end = !intact, head[flagsOffset], headSize
 	x.learn(values)
 	return true
+}
+
+// tagsWithin reports whether a tag begins where the head should be.
+func (s *scanner) tagsWithin(end int64) bool {
+	return s.search(headerSize+1, end, func(e envelope, state state) bool { return state == whole && s.plausible(e) }) < end
 }

@@ -28,8 +28,8 @@ type Index struct {
 	// What Scan has found besides.
 	Ours      bool // written by rtmptool
 	claims    claims
-	repairs   []repair // what mends damaged tags in place
-	immovable bool     // there is damage that cannot be mended in place
+	repairs   container.Plan // what mends damaged tags in place
+	immovable bool           // there is damage that cannot be mended so
 }
 
 // point is a place where a player can begin.

@@ -27,26 +27,15 @@ func (s *scanner) spend(n int64) bool {
 // of the file if there is none.
 func (s *scanner) behind(damage int64) (next int64, found bool) {
 	next = damage + 1
-	if e, _ := s.envelope(damage); s.index.Ours && e.kind == TagScriptAMF3 {
-		// A note that was not written to its end, as ours have no others of that type. What
-		// looks like a tag in its first bytes is one by accident.
-		if s.begun(e) {
-			return e.end(), true
-		}
+	if h := s.at(damage, tagHeaderSize+noteHead); len(h) > 0 && s.index.Ours && h[0] == noteBegun {
+		// What looks like a tag in the first bytes of a note is one by accident.
 		next = damage + minTag
+		if len(h) > tagHeaderSize && isNamed(h[tagHeaderSize:]) {
+			next = damage + int64(len(h))
+		}
 	}
 	next = s.search(next, s.size, s.stays)
 	return min(next, s.size), next < s.size
-}
-
-// begun reports whether the header of a note is there, and tags go on behind it and
-// not before.
-func (s *scanner) begun(e envelope) bool {
-	if e.stamp != 0 || e.reserved || e.end() >= s.size {
-		return false
-	}
-	next, state := s.probe.envelope(e.end())
-	return s.stays(next, state) && s.search(e.offset+tagHeaderSize+noteHead, e.end(), s.proven) >= e.end()
 }
 
 // stays reports whether a tag is proven, or whole but for its envelope.
@@ -98,11 +87,8 @@ func (s *scanner) proven(e envelope, state state) bool {
 // which the file must have some at least, follow where its size says, and none is
 // proven before.
 func (s *scanner) closes(e envelope, some int) bool {
-	switch {
-	case s.index.Ours && e.kind == TagScriptAMF3 && e.size >= int64(noteHead) && s.plausible(e): // it has its name
-		return true
-	case e.end() == s.size && e.back == 0: // what a power cut leaves
-		return false
+	if s.index.Ours && e.kind == TagScriptAMF3 && e.size >= noteHead && s.plausible(e) {
+		return true // a note that has its name
 	}
 	return s.links(e.end(), 2) >= some && s.plausible(e) && s.search(e.offset+1, e.end(), s.proven) == e.end()
 }

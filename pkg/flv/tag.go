@@ -119,8 +119,8 @@ func (w *window) envelope(at int64) (envelope, state) {
 	e := envelope{offset: at}
 	h := w.at(at, tagHeaderSize)
 	if len(h) > 0 {
-		e.kind = h[0] & tagTypeMask
-		if !isTagType(e.kind) {
+		if e.kind = h[0] & tagTypeMask; !isTagType(e.kind) {
+			e.kind = h[0]
 			return e, unknown
 		}
 	}
