@@ -66,7 +66,7 @@ func (s *scanner) setAside(from, to int64) {
 	case !s.index.Ours:
 	case to-from >= minTag:
 		s.repair(setAside(from, to)...)
-	case s.giveWay == nil && s.last > 0 && !s.isConfig(s.last):
+	case s.giveWay == nil && s.last > 0 && !s.isConfig(s.last) && len(s.short) < maxRepairs:
 		s.short = append(s.short, s.last)
 	default:
 		s.index.immovable = true

@@ -47,7 +47,7 @@ func (s *scanner) stays(e envelope, state state) bool {
 // range if there is none, or if too much of the file was read for that.
 func (s *scanner) search(from, to int64, good func(envelope, state) bool) int64 {
 	for from < to {
-		b := s.at(from, min(readAhead, to-from+tagHeaderSize-1))
+		b := s.some(from, to-from+tagHeaderSize-1)
 		n := candidate(b)
 		if from += int64(n); n+tagHeaderSize > len(b) {
 			if len(b) < tagHeaderSize {

@@ -49,6 +49,16 @@ func (w *window) at(offset, n int64) []byte {
 	return w.buf[offset-w.bufAt:][:n]
 }
 
+// some returns up to so many bytes at an offset: those at hand, or as many as are
+// read at once if that is less than the header of a tag.
+func (w *window) some(offset, n int64) []byte {
+	have := w.bufAt + int64(len(w.buf)) - offset
+	if offset < w.bufAt || have < tagHeaderSize {
+		have = int64(w.ahead)
+	}
+	return w.at(offset, min(have, n))
+}
+
 // fill moves the buffer to an offset. What it has of that already is not read again.
 func (w *window) fill(offset, n int64) {
 	n = min(max(n, int64(w.ahead)), w.size-offset)
