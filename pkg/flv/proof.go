@@ -55,10 +55,12 @@ func (s *scanner) search(from, to int64, good func(envelope, state) bool) int64 
 			}
 			continue
 		}
+		budget := s.budget
 		if from >= to || !s.spend(0) {
 			break
 		}
 		if e, state := s.probe.envelope(from); good(e, state) {
+			s.budget = budget // what is found is read once more at most
 			return from
 		}
 		from++
