@@ -305,6 +305,64 @@ func TestFixDamagedFLV(t *testing.T) {
 	}
 }
 
+// What is wrong with one part of an FLV of ours costs no more than that part.
+func TestFixPartsOfFLV(t *testing.T) {
+	open, closed := flvFile(t, stream(12))
+	inter := bytes.Index(closed[headOfFLV:], unhex("2701000000")) + headOfFLV - 11
+	for name, c := range map[string]struct {
+		damage func(b []byte) []byte
+		codes  string
+		want   Outcome
+		frames int
+	}{
+		"zeros":            {func(b []byte) []byte { clear(b[inter : inter+60]); return b }, "F05", Lossy, 10},
+		"bytes missing":    {func(b []byte) []byte { return slices.Delete(b, inter+3, inter+7) }, "F05 F14", Lossy, 11},
+		"bytes inserted":   {func(b []byte) []byte { return slices.Insert(b, inter, 1, 2, 3) }, "F05 F14", Lossy, 12}, // the sound before them is lost
+		"a back pointer":   {func(b []byte) []byte { b[inter-1]++; return b }, "F07", Repaired, 12},
+		"a stream id":      {func(b []byte) []byte { b[inter+9]++; return b }, "F08", Repaired, 12},
+		"the header":       {func(b []byte) []byte { clear(b[:5]); return b }, "F02 F15", Repaired, 12},
+		"a page":           {func(b []byte) []byte { clear(b[:4096]); return b }, "F02 F12", Repaired, 12},
+		"the index":        {func(b []byte) []byte { b[bytes.Index(b, []byte("filepositions"))+25]++; return b }, "F15", Repaired, 12},
+		"the last pointer": {func(b []byte) []byte { return b[:len(b)-2] }, "F04", Repaired, 12},
+		"not closed":       {func([]byte) []byte { return slices.Concat(open, make([]byte, 5000)) }, "F04 F14", Repaired, 12},
+	} {
+		p := path(t, ourFile+".flv", c.damage(bytes.Clone(closed)))
+		if r := inspect(t, p); codes(r) != c.codes || r.Copies() || !r.Ours {
+			t.Errorf("%s: %s, copies %v, %v", name, r.Verdict, r.Copies(), r.Findings)
+			continue
+		}
+		f := fix(t, p)
+		if f.Outcome != c.want || f.Output != "" || f.After.Index.Tracks[0].Samples != c.frames {
+			t.Errorf("%s: outcome %d, %d frames", name, f.Outcome, f.After.Index.Tracks[0].Samples)
+		}
+		if got := get(t, p); c.want == Repaired && !bytes.Equal(got[headOfFLV:], closed[headOfFLV:]) {
+			t.Errorf("%s: the tags are not as they were", name)
+		}
+		if again := fix(t, p); again.Outcome != Nothing || again.Before.Verdict != Whole {
+			t.Errorf("%s: fixed again: %d", name, again.Outcome)
+		}
+	}
+}
+
+// Where there is no room to mend, a copy has all that is whole.
+func TestFixCopiesDamagedFLV(t *testing.T) {
+	_, closed := flvFile(t, stream(12))
+	for name, b := range map[string][]byte{
+		"behind the head": slices.Insert(bytes.Clone(closed), headOfFLV, 1, 2, 3),
+		"in the head":     slices.Delete(bytes.Clone(closed), 500, 600),
+	} {
+		p := path(t, ourFile+".flv", b)
+		before := inspect(t, p)
+		f := fix(t, p)
+		if before.Verdict != Damaged || f.Outcome != Lossy || f.Output == "" || !bytes.Equal(get(t, p), b) {
+			t.Fatalf("%s: %s, %+v", name, before.Verdict, f)
+		}
+		if after := inspect(t, f.Output); after.Verdict != Whole || after.Index.Tracks[0].Samples != 12 {
+			t.Errorf("%s: %s, %d frames", name, after.Verdict, after.Index.Tracks[0].Samples)
+		}
+	}
+}
+
 // headOfFLV is where the first audio or video tag of our files begins.
 const headOfFLV = 36892
 

@@ -176,7 +176,7 @@ func (j *Job) scan(path string, file *os.File) (*Recording, error) {
 // few of them.
 func sniff(path string, head []byte) string {
 	switch {
-	case strings.HasPrefix(string(head), "FLV"):
+	case strings.HasPrefix(string(head), "FLV"), strings.Contains(string(head), "onMetaData"): // the latter where the header is damaged
 		return "FLV"
 	case isBox(head, 4), isBox(head, 36), isBox(head, 52): // the latter two where the head of ours is damaged
 		return "MP4"
