@@ -63,6 +63,9 @@ func (x *Index) Missing() (from, lost int64, d time.Duration) {
 	if s := c.duration - x.Duration().Seconds(); s > 0 && s < maxSeconds {
 		d = time.Duration(math.Round(s*1000)) * time.Millisecond
 	}
+	if d == 0 && len(x.repairs) > 0 { // the bytes are missing where the damage is
+		return from, 0, 0
+	}
 	return from, int64(c.size) - from, d
 }
 

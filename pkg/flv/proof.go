@@ -92,6 +92,9 @@ func (s *scanner) closes(e envelope, some int) bool {
 	if s.index.Ours && e.kind == TagScriptAMF3 && e.size >= noteHead && s.plausible(e) {
 		return true // a note that has its name
 	}
+	if e.end() == s.size && e.back == 0 { // what a power cut leaves: the body before it may be cut as well
+		return false
+	}
 	return s.links(e.end(), 2) >= some && s.plausible(e) && s.search(e.offset+1, e.end(), s.proven) == e.end()
 }
 
