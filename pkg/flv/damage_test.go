@@ -162,7 +162,7 @@ func TestDamage(t *testing.T) {
 			t.Parallel()
 			rec := record(t, r, nil)
 			tags := tagList(t, rec.open)
-			all := slices.Concat(zeroedPages(rec.open), randomDamage(rec.open, 60), zeroedPages(rec.file.data), flippedBits(rec.file.data, tags))
+			all := slices.Concat(zeroedPages(rec.open), randomDamage(rec.open, 30), zeroedPages(rec.file.data), flippedBits(rec.file.data, tags))
 			for i := 0; i < len(all); i += thin(1) {
 				testDamage(t, all[i], tags, i%thin(31) == 0)
 			}
