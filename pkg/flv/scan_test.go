@@ -112,7 +112,7 @@ func TestReaderErrors(t *testing.T) {
 		{"unknown type", fileHeader + tag + "0A 000001 000000 00 000000 2F 0000000C", "flv: tag at 29: type 10", 29, "F04"},
 		{"zeros", fileHeader + strings.Repeat("00", 15), "flv: tag at 13: type 0", 13, "F04"},
 		{"back pointer", fileHeader + "08 000001 000000 00 000000 2F 0000000B", "flv: tag at 13: back pointer 11, want 12", 13, "F07"},
-		{"back pointer of zeros", fileHeader + "08 000001 000000 00 000000 2F 00000000", "flv: tag at 13: back pointer 0, want 12", 13, "F07"},
+		{"back pointer of zeros", fileHeader + "08 000001 000000 00 000000 2F 00000000", "flv: tag at 13: back pointer 0, want 12", 13, "F04"},
 		{"tag header cut", fileHeader + tag + "08 000001 000000 00 0000", "flv: tag at 29: have 10 bytes, want 15: cut by the end of the file", 29, "F04"},
 		{"tag cut behind its header", fileHeader + tag + "08 000001 000000 00 000000", "flv: tag at 29: have 11 bytes, want 16: cut by the end of the file", 29, "F04"},
 		{"one byte of a tag", fileHeader + "08", "flv: tag at 13: have 1 bytes, want 15: cut by the end of the file", 13, "F04"},
