@@ -11,6 +11,7 @@ import (
 // A stream that is cut into parts: every packet of the source is in one of them, in
 // order, and each is whole and plays by itself.
 func TestSegmentedRecording(t *testing.T) {
+	realTime(t)
 	for codec, format := range map[string]string{"h264": "flv", "h265": "mp4"} {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
