@@ -69,7 +69,10 @@ func survive(t *testing.T, trouble diskTrouble, format record.Format) {
 		t.Fatal(err)
 	}
 	var synced atomic.Bool
-	config := record.Config{Format: format, Segment: time.Second, SyncEvery: 10 * time.Millisecond}
+	config := record.Config{Format: format, SyncEvery: 10 * time.Millisecond}
+	if trouble.dir == nil && trouble.strike != nil {
+		config.Segment = time.Second // the next file finds no directory
+	}
 	config.Create = func(stream string, at time.Time, ext string) (record.File, string, error) {
 		if stream == "live/well" {
 			return (&record.Config{Dir: wellDir}).CreateFile(stream, at, ext)
