@@ -11,8 +11,10 @@ import (
 // fragments. A fragment of ours that was not synced counts only if its CRC proves
 // it. What is not whole is a finding; behind it the walk goes on at the next
 // fragment that is proven. The error is one of reading.
+//
+// r may be a Peeker, if parts of it were read before.
 func Scan(r io.ReaderAt, size int64) (*Index, []container.Finding, error) {
-	s := &scanner{window: window{r: r, size: size, step: maxWindow}, index: &Index{}}
+	s := &scanner{window: newWindow(r, size), index: &Index{}}
 	s.budget = proofFactor*size + proofExtra
 	state := s.scan()
 	x := s.index

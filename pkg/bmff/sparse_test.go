@@ -1,7 +1,9 @@
 package bmff
 
 import (
+	"bytes"
 	"encoding/binary"
+	"reflect"
 	"slices"
 	"sort"
 	"testing"
@@ -85,58 +87,97 @@ func long(t testing.TB, f container.File, duration time.Duration) *Writer {
 	return w
 }
 
+// sum is how many bytes were read.
+func (s *sparse) sum() (sum int64) {
+	for _, r := range s.reads {
+		sum += int64(r.n)
+	}
+	return sum
+}
+
+// headers is how many bytes are no media.
+func (s *sparse) headers() (sum int64) {
+	for _, p := range s.pieces {
+		sum += int64(len(p.b))
+	}
+	return sum
+}
+
+// around is how many bytes of media may be read with each header.
+const around = 40
+
 // Finishing a file reads no media but that behind the highest synced offset, and a
 // few bytes around each header.
 func TestScanReadsNoMedia(t *testing.T) {
 	f := &sparse{}
 	w := long(t, f, 2*time.Minute)
-	headers := int64(0)
-	for _, p := range f.pieces {
-		headers += int64(len(p.b))
-	}
 	x, findings, err := Scan(f, f.size)
 	if err != nil || x.Fragments != w.index.Fragments || len(findings) != 1 {
 		t.Fatalf("%d fragments of %d, %v, %v", x.Fragments, w.index.Fragments, findings, err)
 	}
-	if x.Synced == 0 || x.Synced != f.pieces[len(f.pieces)-30].offset && f.size-x.Synced > 600_000 {
+	if x.Synced == 0 || f.size-x.Synced > 600_000 {
 		t.Fatalf("synced up to %d of %d", x.Synced, f.size)
 	}
-	read := int64(0)
-	for _, r := range f.reads {
-		read += int64(r.n)
-	}
-	const around = 40 // bytes a fragment
-	if limit := headers + around*int64(x.Fragments) + (f.size - x.Synced) + 3*maxWindow; read > limit {
-		t.Errorf("read %d bytes, want at most %d: headers of %d, %d behind the last sync", read, limit, headers, f.size-x.Synced)
+	if limit := f.headers() + around*int64(x.Fragments) + (f.size - x.Synced) + 3*maxWindow; f.sum() > limit {
+		t.Errorf("read %d bytes, want at most %d: headers of %d, %d behind the last sync", f.sum(), limit, f.headers(), f.size-x.Synced)
 	}
 }
 
-// Headers reads what Scan reads of a file without damage, but for what only Scan knows:
-// the init moov, and what is behind the last sync.
-func TestHeadersReadWhatScanReads(t *testing.T) {
+// peeked is a file of which some was read before.
+type peeked struct {
+	*sparse
+	pieces map[int64][]byte
+}
+
+func (p peeked) Peek(offset int64) []byte { return p.pieces[offset] }
+
+// The marks lead through the whole file. To read the headers between them reads no
+// media either, and leaves nothing for Scan to read but the init moov and what is
+// behind the last mark.
+func TestReadAheadReadsNoMedia(t *testing.T) {
 	f := &sparse{}
-	long(t, f, time.Minute)
-	x, _, err := Scan(f, f.size)
+	long(t, f, time.Minute+500*time.Millisecond)
+	want, _, err := Scan(f, f.size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	scanned := f.reads
 	f.reads = nil
-	var got []reading
-	for offset, b := range Headers(f, f.size) {
-		got = append(got, reading{offset, len(b)})
+	marks := Marks(f, f.size)
+	if len(marks) != 60 || marks[59] != want.Synced || !slices.IsSorted(marks) {
+		t.Fatalf("%d marks, %v, synced up to %d", len(marks), marks, want.Synced)
 	}
-	if !slices.Equal(got, f.reads) {
-		t.Errorf("%d pieces of %d reads", len(got), len(f.reads))
-	}
-	missing := slices.DeleteFunc(slices.Clone(scanned), func(r reading) bool { return slices.Contains(got, r) })
-	for _, r := range missing {
-		if r.offset != headSize && r.offset < x.Synced {
-			t.Errorf("%d bytes at %d", r.n, r.offset)
+	ahead := peeked{f, map[int64][]byte{}}
+	from := int64(0)
+	for _, to := range append(slices.Clone(marks), f.size) {
+		for offset, b := range Headers(f, from, to) {
+			ahead.pieces[offset] = slices.Clone(b)
 		}
+		from = to
 	}
-	if len(got) < x.Fragments || len(missing) > len(scanned)/10 {
-		t.Errorf("%d pieces for %d reads of %d fragments", len(got), len(scanned), x.Fragments)
+	twice := f.headers() / int64(want.Fragments) * int64(len(marks)) // the header at a mark
+	if limit := f.headers() + twice + around*int64(want.Fragments+2*len(marks)) + 3*maxWindow; f.sum() > limit {
+		t.Errorf("read %d bytes ahead, want at most %d: headers of %d", f.sum(), limit, f.headers())
+	}
+	f.reads = nil
+	got, _, err := Scan(ahead, f.size)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Error("Scan sees another file", err)
+	}
+	if limit := f.size - want.Synced + 3*maxWindow; f.sum() > limit {
+		t.Errorf("Scan reads %d bytes, want at most %d", f.sum(), limit)
+	}
+}
+
+// Files without marks have none.
+func TestNoMarks(t *testing.T) {
+	r := record(t, testTracks, 40, 3)
+	for name, b := range map[string][]byte{
+		"nothing": nil, "head": r.open[:headSize], "one fragment": r.open[:r.ends[0]], "media": append(openHead(), bytes.Repeat([]byte("moof"), 9000)...),
+		"closed": r.closed, "broken": r.closed[:len(r.closed)-9],
+	} {
+		if marks := Marks(bytes.NewReader(b), int64(len(b))); len(marks) > 0 {
+			t.Errorf("%s: %v", name, marks)
+		}
 	}
 }
 

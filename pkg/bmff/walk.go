@@ -142,9 +142,18 @@ type window struct {
 	r      io.ReaderAt
 	size   int64
 	offset int64
-	buf    []byte
+	bytes  []byte // what the file has there
 	step   int64
 	err    error // of the file, not of its format
+
+	peeker Peeker // may be nil
+	buf    []byte
+}
+
+func newWindow(r io.ReaderAt, size int64) window {
+	w := window{r: r, size: size, step: maxWindow}
+	w.peeker, _ = r.(Peeker)
+	return w
 }
 
 const (
@@ -172,20 +181,29 @@ func (w *window) at(offset, n int64) []byte {
 	if n <= 0 {
 		return nil
 	}
-	if offset < w.offset || offset+n > w.offset+int64(len(w.buf)) {
-		want := min(max(n, w.step), w.size-offset)
-		if int64(cap(w.buf)) < want {
-			w.buf = make([]byte, want)
-		}
-		w.buf = w.buf[:want]
-		got, err := w.r.ReadAt(w.buf, offset)
-		if err != nil && err != io.EOF {
-			w.fail(offset, want, err)
-		}
-		w.buf, w.offset = w.buf[:got], offset
+	if offset < w.offset || offset+n > w.offset+int64(len(w.bytes)) {
+		w.bytes, w.offset = w.read(offset, n), offset
 	}
-	have := w.buf[offset-w.offset:]
+	have := w.bytes[offset-w.offset:]
 	return have[:min(n, int64(len(have)))]
+}
+
+// read returns at least n bytes at an offset, if the file has them.
+func (w *window) read(offset, n int64) []byte {
+	if w.peeker != nil {
+		if b := w.peeker.Peek(offset); int64(len(b)) >= n {
+			return b
+		}
+	}
+	want := min(max(n, w.step), w.size-offset)
+	if int64(len(w.buf)) < want {
+		w.buf = make([]byte, want)
+	}
+	got, err := w.r.ReadAt(w.buf[:want], offset)
+	if err != nil && err != io.EOF {
+		w.fail(offset, want, err)
+	}
+	return w.buf[:got]
 }
 
 func (w *window) fail(offset, n int64, err error) {
@@ -214,28 +232,6 @@ func (w *window) whole(offset int64, kind string, limit int64) (b box, all []byt
 // box reads a box header.
 func (w *window) box(offset, end int64) (box, error) {
 	return parseBox(w.at(offset, min(largeBox, end-offset)), offset, end)
-}
-
-// Headers reads the headers of a file's boxes, and its moofs, in the pieces in which Scan
-// reads them, and yields the offset of each piece, and the piece, until the next one. It
-// ends at what is no box. Whoever reads ahead of Scan uses it.
-func Headers(r io.ReaderAt, size int64) iter.Seq2[int64, []byte] {
-	return func(yield func(int64, []byte) bool) {
-		w, before := window{r: r, size: size, step: maxWindow}, int64(-1)
-		for at := int64(0); at < size; before = w.offset {
-			b, err := w.box(at, size)
-			if err != nil {
-				return
-			}
-			if b.kind == "moof" && b.size <= maxWindow {
-				w.moof(b)
-			}
-			if w.offset != before && !yield(w.offset, w.buf) {
-				return
-			}
-			at = b.end()
-		}
-	}
 }
 
 // reader reads fields from a payload with a sticky failure.

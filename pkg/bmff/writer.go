@@ -36,6 +36,7 @@ type Writer struct {
 	buffered int          // bytes of them
 	reserve  reserve
 	synced   atomic.Int64
+	marked   int64 // synced, as the last fragment tells it
 	err      error // of a flush; the file can only be closed then
 }
 
@@ -163,7 +164,10 @@ func (w *Writer) Flush() error {
 	if offset == 0 {
 		w.buf = w.head(w.buf)
 	}
-	m := mark{inBand: w.index.InBand, fileID: w.index.FileID, synced: w.synced.Load()}
+	if synced := w.synced.Load(); synced < offset { // the fragment at a mark tells the one before: they lead back
+		w.marked = synced
+	}
+	m := mark{inBand: w.index.InBand, fileID: w.index.FileID, synced: w.marked}
 	if w.options.Now != nil {
 		m.wall = w.options.Now()
 	}

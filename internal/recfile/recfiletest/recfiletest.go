@@ -98,7 +98,8 @@ func ForeignFLV(packets []Packet) []byte {
 }
 
 // MP4 returns a recording before and after it was closed, and where its
-// fragments end: a fragment a frame. Frames from gap on come two seconds later.
+// fragments end: a fragment a frame, a sync after each 20 of them. Frames from gap on
+// come two seconds later.
 func MP4(t testing.TB, frames, gap int) (open, closed []byte, ends []int64) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "made"))
@@ -129,7 +130,9 @@ func MP4(t testing.TB, frames, gap int) (open, closed []byte, ends []int64) {
 		if err := w.Flush(); err != nil {
 			t.Fatal(err)
 		}
-		ends = append(ends, w.Written())
+		if ends = append(ends, w.Written()); i%20 == 19 {
+			w.Synced(w.Written())
+		}
 	}
 	open = bytes.Clone(readAll(t, f.Name()))
 	if err := w.Close(); err != nil {
