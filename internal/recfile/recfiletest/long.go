@@ -86,10 +86,13 @@ func (p *padder) frame(i int) media.Sample {
 	const filler = 12 // nal_unit_type (H.264, table 7-1)
 	picture, atLeast, more, shown := p.next, 4000, 2000, i
 	switch {
-	case i%60 == 0:
-		picture, atLeast, more, shown = p.key, 36000, 8000, i+1
+	case i == 0:
+		shown = 1
 	case i%3 == 1:
 		atLeast, more, shown = 10000, 4000, i+3
+	}
+	if i%60 == 0 {
+		picture, atLeast, more = p.key, 36000, 8000
 	}
 	data := p.pad(slices.Concat(picture, []byte{0, 0, 0, 0, filler}), atLeast, more)
 	binary.BigEndian.PutUint32(data[len(picture):], uint32(len(data)-len(picture)-4))
