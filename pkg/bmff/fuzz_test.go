@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -46,6 +47,9 @@ func FuzzScan(f *testing.F) {
 			t.Fatal(err)
 		}
 		sane(t, x, findings, size)
+		if y, _, err := Scan(peek(bytes.NewReader(b), size), size); err != nil || !reflect.DeepEqual(x, y) {
+			t.Errorf("read ahead it is another file: %v", err)
+		}
 		more, err := Check(x, bytes.NewReader(b))
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package bmff
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"reflect"
 	"slices"
 	"sort"
@@ -123,13 +124,26 @@ func TestScanReadsNoMedia(t *testing.T) {
 	}
 }
 
-// peeked is a file of which some was read before.
+// peeked is a file whose headers were read before.
 type peeked struct {
-	*sparse
+	io.ReaderAt
 	pieces map[int64][]byte
 }
 
 func (p peeked) Peek(offset int64) []byte { return p.pieces[offset] }
+
+// peek reads the headers of a file, from mark to mark.
+func peek(r io.ReaderAt, size int64) peeked {
+	p := peeked{r, map[int64][]byte{}}
+	from := int64(0)
+	for _, to := range append(Marks(r, size), size) {
+		for offset, b := range Headers(r, from, to) {
+			p.pieces[offset] = slices.Clone(b)
+		}
+		from = to
+	}
+	return p
+}
 
 // The marks lead through the whole file. To read the headers between them reads no
 // media either, and leaves nothing for Scan to read but the init moov and what is
@@ -141,19 +155,12 @@ func TestReadAheadReadsNoMedia(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.reads = nil
 	marks := Marks(f, f.size)
 	if len(marks) != 60 || marks[59] != want.Synced || !slices.IsSorted(marks) {
 		t.Fatalf("%d marks, %v, synced up to %d", len(marks), marks, want.Synced)
 	}
-	ahead := peeked{f, map[int64][]byte{}}
-	from := int64(0)
-	for _, to := range append(slices.Clone(marks), f.size) {
-		for offset, b := range Headers(f, from, to) {
-			ahead.pieces[offset] = slices.Clone(b)
-		}
-		from = to
-	}
+	f.reads = nil
+	ahead := peek(f, f.size)
 	twice := f.headers() / int64(want.Fragments) * int64(len(marks)) // the header at a mark
 	if limit := f.headers() + twice + around*int64(want.Fragments+2*len(marks)) + 3*maxWindow; f.sum() > limit {
 		t.Errorf("read %d bytes ahead, want at most %d: headers of %d", f.sum(), limit, f.headers())
