@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtmptool/rtmptool/pkg/bmff"
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
@@ -155,7 +156,11 @@ func (j *Job) scan(path string, file *os.File) (*Recording, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	err = nil
-	switch sniff(path, head[:n]) {
+	format := sniff(path, head[:n])
+	if format == "" && bmff.Committed(f, r.Size) {
+		format = "MP4" // of ours, without its first page
+	}
+	switch format {
 	case "FLV":
 		r.Format = "FLV"
 		err = r.scanFLV(f)

@@ -153,3 +153,26 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return b.Reader.ReadAt(p, off)
 }
+
+// A closed file whose first page is gone has its closing moov still: the commit record
+// at its end leads to it, and the head is written again. Nothing else is changed.
+func TestFirstPageLost(t *testing.T) {
+	r := record(t, testTracks, 200, 26)
+	_, _, init := initOf(r.open)
+	random := rand.New(rand.NewSource(5))
+	for _, length := range []int64{headSize, 56, 512, init, 4096} {
+		for _, fill := range []func([]byte){func(b []byte) { clear(b) }, func(b []byte) { random.Read(b) }} {
+			b := slices.Clone(r.closed)
+			fill(b[:length])
+			x, findings := scan(t, b)
+			if x.State != Broken || !x.Ours || !slices.Equal(codes(findings), []string{"M02"}) {
+				t.Fatalf("without %d bytes: %v, %v", length, x.State, findings)
+			}
+			if end := findings[0].End; end < headSize || end > r.end(length)+r.ends[0] {
+				t.Fatalf("without %d bytes: damaged up to %d", length, end)
+			}
+			kept(t, x, r, func(int) bool { return false })
+			restores(t, x, b, slices.Concat(closedHead(x.End), b[headSize:]))
+		}
+	}
+}

@@ -14,17 +14,20 @@ func Finalize(x *Index, size int64) container.Plan {
 	if !x.Ours || x.State == Closed || x.samples() == 0 {
 		return nil
 	}
+	commit := container.Plan{{Op: container.Write, Offset: 0, Data: closedHead(x.End)}, {Op: container.Sync}}
+	if x.sealed {
+		return commit
+	}
 	w := closing(x)
 	var plan container.Plan
 	if size > x.End {
 		plan = append(plan, container.Edit{Op: container.Truncate, Offset: x.End})
 	}
-	return append(plan,
+	plan = append(plan,
 		container.Edit{Op: container.Write, Offset: x.End, Size: w.size(), Stream: w.writeSealed},
 		container.Edit{Op: container.Truncate, Offset: x.End + w.size()}, // gives back what was reserved
-		container.Edit{Op: container.Sync},
-		container.Edit{Op: container.Write, Offset: 0, Data: closedHead(x.End)},
 		container.Edit{Op: container.Sync})
+	return append(plan, commit...)
 }
 
 // closing is the closing moov, but for its sample tables and its CRC.

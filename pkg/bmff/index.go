@@ -33,6 +33,7 @@ type Index struct {
 
 	details []detail // of the tracks
 	said    said     // what a closing moov says
+	sealed  bool     // the closing moov is whole and stays: only the head is damaged
 }
 
 // said is what a moov claims beside the samples. Check compares.

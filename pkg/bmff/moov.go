@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -208,4 +209,22 @@ func sealed(moov []byte) bool {
 	}
 	end := len(moov) - 4
 	return binary.BigEndian.Uint32(moov[end:]) == crc32.Checksum(moov[:end], castagnoli())
+}
+
+// Committed reports whether a file, whatever it begins with, ends as our closed ones do.
+func Committed(r io.ReaderAt, size int64) bool {
+	w := window{r: r, size: size, step: minWindow}
+	_, ok := w.commitRecord()
+	return ok
+}
+
+// commitRecord returns the old size that the commit record at the end of the file
+// tells: where the closing moov begins.
+func (w *window) commitRecord() (moov int64, ok bool) {
+	b := w.at(max(0, w.size-commitBox), commitBox)
+	if len(b) < commitBox || string(b[4:boxHeader]) != "uuid" || [16]byte(b[boxHeader:]) != uuidCommit {
+		return 0, false
+	}
+	moov = int64(binary.BigEndian.Uint64(b[uuidHeader+commitOldSize:]))
+	return moov, moov >= headSize && moov < w.size
 }

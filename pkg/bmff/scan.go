@@ -58,7 +58,9 @@ func (s *scanner) scan() State {
 		hidden := s.initAt(headSize) && s.header.ours
 		mdat, err := s.window.box(ftypSize, size)
 		damaged := hidden && string(head) != string(closedHead(mdat.end()))
-		if damaged {
+		if damaged && s.committed() {
+			return s.done(Broken)
+		} else if damaged {
 			s.find("M02", container.Error, 0, headSize, "the first %d bytes are damaged", headSize)
 		} else if err == nil && s.closedMoov(mdat.end(), hidden) == "" {
 			return s.done(Closed)
@@ -69,18 +71,69 @@ func (s *scanner) scan() State {
 			}
 			return s.fragments(Broken, mdat.end())
 		}
-		return s.plain()
+		return s.others(head)
 	}
 	opened := isOpenHead(head)
 	if s.initAt(headSize) && s.header.ours {
-		if !opened {
+		if !opened && s.committed() {
+			return s.done(Broken)
+		} else if !opened {
 			s.find("M02", container.Error, 0, headSize, "the first %d bytes are damaged", headSize)
 			return s.fragments(Broken, size)
 		}
 		return s.fragments(Open, size)
 	}
 	s.index.Ours = opened
-	return s.plain()
+	return s.others(head)
+}
+
+// others walks the file of anybody, or one of ours whose head is beyond reading.
+func (s *scanner) others(head []byte) State {
+	state := s.plain()
+	if state == Empty && !isOpenHead(head) {
+		before := s.findings
+		if s.findings = nil; s.committed() {
+			return s.done(Broken)
+		}
+		s.findings = before
+	}
+	return state
+}
+
+// committed takes the index from the closing moov that the commit record at the end
+// of the file leads to, where the head does not: then only the head is to be written
+// again. What the damage did to the media behind it, the fragments there tell.
+func (s *scanner) committed() bool {
+	size, id, hidden := s.window.size, s.header.fileID, s.header.ours
+	at, ok := s.window.commitRecord()
+	if !ok {
+		return false
+	}
+	if b, err := s.window.box(at, size); err != nil || b.end() != size || s.closedMoov(at, true) != "" {
+		return false
+	}
+	if !s.header.ours || hidden && s.header.fileID != id {
+		return false
+	}
+	s.index.sealed = true
+	if hidden {
+		s.find("M02", container.Error, 0, headSize, "the first %d bytes are damaged", headSize)
+		return true
+	}
+	end, ok := s.resync(headSize)
+	if !ok {
+		end = at
+	}
+	unproven := 0
+	for _, t := range s.index.Tracks {
+		for row := range t.Rows() {
+			if row.Offset < end {
+				unproven++
+			}
+		}
+	}
+	s.find("M02", container.Error, 0, end, "the head and the init moov are damaged; %d samples in front of the first intact fragment may be damaged too", unproven)
+	return true
 }
 
 // isOpenHead reports whether a file begins as our open ones do, as far as it goes.
@@ -114,7 +167,7 @@ func (s *scanner) verdict() {
 	case x.State == Committing:
 		f.Code, f.Text = "M05", "not committed: the closing moov is there, the head was not changed yet"
 		f.Repair = closeRepair
-	case x.State == Broken:
+	case x.State == Broken && !x.sealed:
 		f.Code, f.Text = "M06", "the closing moov is missing, cut or damaged: the fragments inside the mdat replace it"
 		f.Repair = closeRepair
 	default:
