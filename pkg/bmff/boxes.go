@@ -266,15 +266,17 @@ func appendInit(dst []byte, created time.Time, fileID [16]byte, tracks []moovTra
 		w.box(&mp4.Trex{TrackID: t.number, DefaultSampleDescriptionIndex: 1, DefaultSampleDuration: uint32(t.step)})
 	}
 	endMvex()
-	w.appendMark(created, fileID)
+	w.appendMark(created, fileID, 0, 0, 0, 0) // room for the CRC
 	end()
+	body, sum := w.buf[len(dst):len(w.buf)-4], w.buf[len(w.buf)-4:]
+	binary.BigEndian.PutUint32(sum, crc32.Checksum(body, castagnoli()))
 	return w.buf
 }
 
-func (w *boxWriter) appendMark(created time.Time, fileID [16]byte) {
+func (w *boxWriter) appendMark(created time.Time, fileID [16]byte, more ...byte) {
 	defer w.open("udta")()
 	payload := append([]byte{0, 0, 0, 0}, fileID[:]...)
-	w.raw(markType, appendWall(payload, created))
+	w.raw(markType, append(appendWall(payload, created), more...))
 }
 
 // registerEntries makes the sample entries known that go-mp4 lacks. Its table is

@@ -31,11 +31,14 @@ func kept(t *testing.T, x *Index, r *recording, lost func(fragment int) bool) {
 
 // start is where a fragment begins.
 func (r *recording) start(i int) int64 {
-	if i > 0 {
-		return r.ends[i-1]
+	_, size, all := initOf(r.open)
+	switch i {
+	case 0:
+		return all
+	case 1: // behind the copy of the init moov
+		return r.ends[0] + uuidHeader + size
 	}
-	_, _, all := initOf(r.open)
-	return all
+	return r.ends[i-1]
 }
 
 // initOf returns offset, size and end of the init moov.
@@ -106,8 +109,8 @@ func TestDamagedMoof(t *testing.T) {
 			if x.State != Open || !slices.Equal(codes(findings), []string{"M04", "M22"}) {
 				t.Fatalf("fragment %d, hole %v: %v, %v", i, hole, x.State, findings)
 			}
-			if f := findings[1]; f.Offset != start || f.End != r.ends[i] {
-				t.Errorf("fragment %d: damage at %d..%d, want %d..%d", i, f.Offset, f.End, start, r.ends[i])
+			if f := findings[1]; f.Offset != start || f.End != r.start(i+1) { // the first one takes the copy of the init along
+				t.Errorf("fragment %d: damage at %d..%d, want %d..%d", i, f.Offset, f.End, start, r.start(i+1))
 			}
 			kept(t, x, r, func(n int) bool { return n == i })
 		}
@@ -174,5 +177,79 @@ func TestFirstPageLost(t *testing.T) {
 			kept(t, x, r, func(int) bool { return false })
 			restores(t, x, b, slices.Concat(closedHead(x.End), b[headSize:]))
 		}
+	}
+}
+
+// A bit that flips in the first 2000 bytes costs nothing that the findings do not tell:
+// what has intact fragments never counts as empty without saying so, and a plan ends in a
+// file that is whole.
+func TestBitFlips(t *testing.T) {
+	r := record(t, testTracks, 8, 27)
+	one := r.open[:r.ends[0]] // before the copy of the init moov
+	for name, file := range map[string][]byte{"open": r.open, "closed": r.closed, "one fragment": one} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for bit := 0; bit < 8*min(2000, len(file)); bit += 7 { // all bits of a byte get their turn
+				b := slices.Clone(file)
+				b[bit/8] ^= 1 << (bit % 8)
+				x, findings := scan(t, b)
+				if x.State == Empty && bit/8 < int(r.start(0)) && (!x.Ours || findings[0].Code != "M03") {
+					t.Fatalf("bit %d: %v", bit, findings)
+				}
+				if len(file) > len(one) && bit/8 < int(r.start(0)) {
+					kept(t, x, r, func(int) bool { return false })
+				}
+				plan := Finalize(x, int64(len(b)))
+				if plan == nil {
+					continue
+				}
+				m := &memory{b: b}
+				if err := plan.Apply(m); err != nil {
+					t.Fatal(err)
+				}
+				y, findings := scan(t, m.b)
+				if y.State != Closed || len(findings) > 0 || y.samples() != x.samples() {
+					t.Fatalf("bit %d: finished: %v, %v", bit, y.State, findings)
+				}
+				if name != "one fragment" || x.State == Closed {
+					clean(t, y, m)
+				}
+			}
+		})
+	}
+}
+
+// An open file whose first page is gone goes on with the copy of its init moov.
+func TestOpenWithoutFirstPage(t *testing.T) {
+	r := recordSized(t, testTracks, 60, 4000, 28)
+	for _, from := range []int64{0, headSize} {
+		b := slices.Clone(r.open)
+		_, _, end := initOf(b)
+		clear(b[from:end])
+		x, findings := scan(t, b)
+		if !slices.Contains(codes(findings), "M02") {
+			t.Fatalf("%v", findings)
+		}
+		kept(t, x, r, func(int) bool { return false })
+		m := &memory{b: b}
+		if err := Finalize(x, int64(len(b))).Apply(m); err != nil {
+			t.Fatal(err)
+		}
+		if y, findings := scan(t, m.b); y.State != Closed || len(findings) > 0 {
+			t.Fatalf("finished: %v, %v", y.State, findings)
+		}
+	}
+}
+
+// Fragments that nothing describes are told of, not taken for nothing.
+func TestOrphans(t *testing.T) {
+	r := record(t, testTracks, 8, 29)
+	b := slices.Clone(r.open)
+	clear(b[:r.start(0)])
+	i := bytes.Index(b, uuidInit[:])
+	clear(b[i : i+16])
+	x, findings := scan(t, b)
+	if x.State != Empty || !x.Ours || !slices.Equal(codes(findings), []string{"M03"}) {
+		t.Fatalf("%v, %v", x.State, findings)
 	}
 }

@@ -58,10 +58,12 @@ const (
 	reserveStep  = 16 << 20  // bytes by which the reserve grows
 )
 
-// Our uuid boxes (BMFF 11.1): one in every fragment, one in the closing moov.
+// Our uuid boxes (BMFF 11.1): one in every fragment, one in the closing moov, and one
+// in front of the second fragment, around a copy of the init moov.
 var (
 	uuidFragment = [16]byte{0x72, 0x74, 0x6d, 0x70, 0x74, 0x6f, 0x6f, 0x6c, 0x8f, 0x1c, 0x6b, 0x2e, 0x66, 0x72, 0x61, 0x67}
 	uuidCommit   = [16]byte{0x72, 0x74, 0x6d, 0x70, 0x74, 0x6f, 0x6f, 0x6c, 0x8f, 0x1c, 0x6b, 0x2e, 0x63, 0x6d, 0x69, 0x74}
+	uuidInit     = [16]byte{0x72, 0x74, 0x6d, 0x70, 0x74, 0x6f, 0x6f, 0x6c, 0x8f, 0x1c, 0x6b, 0x2e, 0x69, 0x6e, 0x69, 0x74}
 )
 
 // Payload of the closing moov's uuid box, its last box, behind the uuid:
@@ -96,7 +98,8 @@ const (
 )
 
 // markType is the box in the init moov's udta that makes a file ours: version and
-// flags, file id, wall clock in ms since 1970.
+// flags, file id, wall clock in ms since 1970. In the init moov, which it
+// ends, a CRC-32C of the moov up to there follows.
 const (
 	markType    = "rtt1"
 	markPayload = 4 + 16 + 8

@@ -11,6 +11,7 @@ import (
 // file says that it ends: what is there is no fragment.
 func (s *scanner) fragments(state State, mdat int64) State {
 	size := s.window.size
+	s.adoptID()
 	at := s.index.End
 	for at < size {
 		f, end, reason := s.fragment(at)
@@ -52,6 +53,25 @@ func (s *scanner) missing(at int64) {
 	}
 }
 
+// adoptID takes the file id of an intact fragment right behind the init moov, where
+// only a recorder writes, if that of the init differs: then a bit of it has flipped.
+func (s *scanner) adoptID() {
+	if !s.header.ours {
+		return
+	}
+	s.anyID = true
+	f, _, _ := s.fragment(s.index.End)
+	s.anyID = false
+	if f == nil {
+		return
+	}
+	if id := f.mark.fileID; id != s.header.fileID && s.intact(f) {
+		s.header.fileID, s.index.FileID = id, id
+		s.find("M02", container.Error, headSize, s.index.End, "the file id in the init moov is damaged: that of the fragments counts")
+	}
+	s.free = append(s.free, f)
+}
+
 // closing reports whether the moov there is the whole closing one of this file.
 func (s *scanner) closing(at int64) bool {
 	b, all, ok := s.window.whole(at, "moov", maxMoov)
@@ -74,6 +94,8 @@ func (s *scanner) fragment(at int64) (f *fragment, end int64, reason string) {
 	case b.kind == "moof" && b.size <= maxMoof:
 	case b.kind == "moof":
 		return nil, 0, fmt.Sprintf("moof of %d bytes, at most %d are read", b.size, maxMoof)
+	case b.kind == "uuid" && string(s.window.at(b.payload(), 16)) == string(uuidInit[:]):
+		return nil, b.end(), ""
 	case s.header.ours || !knownBox(b.kind):
 		return nil, 0, fmt.Sprintf("%q where a fragment should begin", b.kind)
 	default:
@@ -97,7 +119,7 @@ func (s *scanner) read(f *fragment, b box) (reason string) {
 	if reason := s.header.parseMoof(f, moof, b.offset, s.room, s.next); reason != "" {
 		return reason
 	}
-	if s.header.ours && (!f.marked || f.mark.fileID != s.header.fileID) {
+	if s.header.ours && (!f.marked || f.mark.fileID != s.header.fileID && !s.anyID) {
 		return "a fragment without this file's mark"
 	}
 	mdat, err := s.window.box(b.end(), size)

@@ -18,6 +18,8 @@ type header struct {
 	fragmented bool // has an mvex
 	ours       bool
 	fileID     [16]byte
+	summed     bool // the mark has a CRC
+	damaged    bool // it does not match
 	created    time.Time
 	said       said
 }
@@ -70,7 +72,7 @@ func (h *header) parseMark(b []byte) {
 	if len(b) < markPayload {
 		return
 	}
-	h.ours = true
+	h.ours, h.summed = true, len(b) >= markPayload+4
 	copy(h.fileID[:], b[4:])
 	if at := parseWall(b[20:]); !at.IsZero() {
 		h.created = at
@@ -207,6 +209,11 @@ func sealed(moov []byte) bool {
 	if at < boxHeader || string(moov[at+4:at+boxHeader]) != "uuid" || [16]byte(moov[at+boxHeader:]) != uuidCommit {
 		return false
 	}
+	return summed(moov)
+}
+
+// summed reports whether a moov ends with a CRC-32C of what precedes it.
+func summed(moov []byte) bool {
 	end := len(moov) - 4
 	return binary.BigEndian.Uint32(moov[end:]) == crc32.Checksum(moov[:end], castagnoli())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/crc32"
 	"io"
+	"iter"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
@@ -87,26 +88,87 @@ func (s *scanner) resync(from int64) (int64, bool) {
 	if !s.header.ours && isOpenHead(s.window.at(0, headSize)) {
 		return 0, false // it is ours, and the id is lost
 	}
-	const step = 1 << 20
-	buf := make([]byte, min(step, s.window.size-from))
-	for at := from; at < s.window.size && s.budget >= 0; at += step - boxHeader {
-		n, err := s.window.r.ReadAt(buf[:min(int64(len(buf)), s.window.size-at)], at)
-		if err != nil && err != io.EOF {
-			s.window.fail(at, int64(len(buf)), err)
-			return 0, false
-		}
-		for i := 0; ; {
-			j := bytes.Index(buf[i:n], []byte("moof"))
-			if j < 0 {
-				break
-			}
-			i += j + 4
-			if candidate := at + int64(i) - boxHeader; candidate >= from && s.proven(candidate) {
-				return candidate, true
-			}
+	for at := range s.boxes(from, []byte("moof")) {
+		if s.proven(at) {
+			return at, true
 		}
 	}
 	return 0, false
+}
+
+// boxes yields where behind an offset a box of a kind may begin, for uuid with the uuid.
+func (s *scanner) boxes(from int64, kind []byte) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		const step = 1 << 20
+		buf := make([]byte, max(0, min(step, s.window.size-from)))
+		for at := from; at < s.window.size && s.budget >= 0; at += step - uuidHeader {
+			n, err := s.window.r.ReadAt(buf[:min(int64(len(buf)), s.window.size-at)], at)
+			if err != nil && err != io.EOF {
+				s.window.fail(at, int64(len(buf)), err)
+				return
+			}
+			for i := 0; ; {
+				j := bytes.Index(buf[i:n], kind)
+				if j < 0 {
+					break
+				}
+				i += j + len(kind)
+				if b := at + int64(i-len(kind)) - 4; b >= from && !yield(b) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// initCopy takes the tracks from the copy of the init moov that its CRC proves.
+func (s *scanner) initCopy() bool {
+	for at := range s.boxes(headSize, append([]byte("uuid"), uuidInit[:]...)) {
+		outer, err := s.window.box(at, s.window.size)
+		if err != nil || outer.size > maxInit {
+			continue
+		}
+		if s.budget -= outer.size; s.budget < 0 {
+			return false
+		}
+		b, all, ok := s.window.whole(at+uuidHeader, "moov", maxInit)
+		if !ok || b.end() != outer.end() || !summed(all) {
+			continue
+		}
+		if h, err := parseMoov(all[b.header:]); err == nil && h.fragmented && h.ours {
+			s.findings = nil // what was found without it
+			s.begin(h)
+			s.index.End = headSize + b.size
+			s.find("M02", container.Error, headSize, s.index.End, "the init moov is damaged: its copy counts")
+			return true
+		}
+	}
+	return false
+}
+
+// orphans counts the intact fragments of a file where nothing tells what is in them.
+func (s *scanner) orphans() {
+	h := header{ours: true}
+	for i := range maxTracks {
+		h.tracks = append(h.tracks, &headerTrack{detail: detail{number: uint32(i + 1)}})
+	}
+	before, header := s.index, s.header
+	s.begin(h)
+	s.anyID = true
+	count, size, end := 0, int64(0), int64(0)
+	for at := range s.boxes(headSize, []byte("moof")) {
+		if at < end || !s.proven(at) {
+			continue
+		}
+		f := s.free[len(s.free)-1] // as it was proven
+		count, size, end = count+1, size+f.end-f.data, f.end
+	}
+	s.index, s.header = before, header
+	if count > 0 {
+		s.index.Ours, s.orphaned = true, true
+		s.findings = nil
+		s.find("M03", container.Error, 0, s.window.size, "the description of the tracks is damaged: %d fragments with %d bytes of samples are intact, but nothing tells what is in them", count, size)
+	}
 }
 
 // proven reports whether an intact fragment begins there.

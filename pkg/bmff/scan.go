@@ -17,6 +17,9 @@ func Scan(r io.ReaderAt, size int64) (*Index, []container.Finding, error) {
 	s := &scanner{window: newWindow(r, size), index: &Index{}}
 	s.budget = proofFactor*size + proofExtra
 	state := s.scan()
+	if state == Empty {
+		s.orphans()
+	}
 	x := s.index
 	x.State, x.Synced = state, s.synced
 	for _, t := range s.header.tracks {
@@ -38,6 +41,8 @@ type scanner struct {
 	free     []*fragment // for reuse
 	synced   int64
 	said     int64 // where a closed head says that the media ends; 0 if there is none
+	anyID    bool  // a fragment's file id is not compared
+	orphaned bool  // there are fragments, but nothing tells what is in them
 	budget   int64 // bytes that may still be read to prove fragments
 	buf      []byte
 }
@@ -54,57 +59,54 @@ func (s *scanner) scan() State {
 		s.index.Ours = isOpenHead(head)
 		return Empty
 	}
+	s.initAt(headSize)
+	ours, opened, closed, mdat := s.header.ours, isOpenHead(head), false, size
 	if string(head[4:8]) == "ftyp" && string(head[ftypSize+4:ftypSize+8]) == "mdat" {
-		hidden := s.initAt(headSize) && s.header.ours
-		mdat, err := s.window.box(ftypSize, size)
-		damaged := hidden && string(head) != string(closedHead(mdat.end()))
-		if damaged && s.committed() {
-			return s.done(Broken)
-		} else if damaged {
-			s.find("M02", container.Error, 0, headSize, "the first %d bytes are damaged", headSize)
-		} else if err == nil && s.closedMoov(mdat.end(), hidden) == "" {
+		b, err := s.window.box(ftypSize, size)
+		closed, mdat = string(head) == string(closedHead(b.end())), ftypSize+b.size
+		if err == nil && (closed || !ours) && s.closedMoov(b.end(), ours) == "" {
 			return s.done(Closed)
 		}
-		if hidden {
-			if !damaged {
-				s.said = mdat.end()
-			}
-			return s.fragments(Broken, mdat.end())
+		if closed {
+			s.said = mdat
 		}
-		return s.others(head)
 	}
-	opened := isOpenHead(head)
-	if s.initAt(headSize) && s.header.ours {
-		if !opened && s.committed() {
-			return s.done(Broken)
-		} else if !opened {
-			s.find("M02", container.Error, 0, headSize, "the first %d bytes are damaged", headSize)
-			return s.fragments(Broken, size)
+	if !opened && s.committed() {
+		return s.done(Broken)
+	}
+	switch {
+	case ours && !s.header.damaged:
+	case (ours || opened || isClosedHead(head)) && s.initCopy():
+		ours = true
+	case ours:
+		s.find("M02", container.Error, headSize, s.index.End, "the init moov is damaged")
+	}
+	if !ours {
+		s.index.Ours = opened
+		if state := s.plain(); state != Empty || opened || !s.initCopy() {
+			return state
 		}
+	}
+	if opened {
 		return s.fragments(Open, size)
 	}
-	s.index.Ours = opened
-	return s.others(head)
+	if !closed {
+		s.find("M02", container.Error, 0, headSize, "the first %d bytes are damaged", headSize)
+	}
+	return s.fragments(Broken, mdat)
 }
 
-// others walks the file of anybody, or one of ours whose head is beyond reading.
-func (s *scanner) others(head []byte) State {
-	state := s.plain()
-	if state == Empty && !isOpenHead(head) {
-		before := s.findings
-		if s.findings = nil; s.committed() {
-			return s.done(Broken)
-		}
-		s.findings = before
-	}
-	return state
+// isClosedHead reports whether a file begins as our closed ones do, whatever its length.
+func isClosedHead(head []byte) bool {
+	const size = headSize - 8 // the length follows
+	return string(head[:size]) == string(closedHead(0)[:size])
 }
 
 // committed takes the index from the closing moov that the commit record at the end
 // of the file leads to, where the head does not: then only the head is to be written
 // again. What the damage did to the media behind it, the fragments there tell.
 func (s *scanner) committed() bool {
-	size, id, hidden := s.window.size, s.header.fileID, s.header.ours
+	size, id, hidden := s.window.size, s.header.fileID, s.header.ours && !s.header.damaged
 	at, ok := s.window.commitRecord()
 	if !ok {
 		return false
@@ -151,6 +153,8 @@ func (s *scanner) verdict() {
 	x, size := s.index, s.window.size
 	f := container.Finding{Offset: min(headSize, size), End: size, Severity: container.Warning}
 	switch {
+	case s.orphaned:
+		return
 	case x.State == Empty && x.Ours:
 		f.Code, f.Severity, f.Offset = "M01", container.Error, 0
 		f.Text = "holds nothing: the recorder was stopped before one sample was written"
@@ -206,6 +210,7 @@ func (s *scanner) initAt(offset int64) bool {
 	if err != nil || !h.fragmented {
 		return false
 	}
+	h.damaged = h.summed && !summed(all)
 	s.begin(h)
 	s.index.End = b.end()
 	return true

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type Writer struct {
 	groups   []group
 	entries  []entry
 	buf      []byte
+	init     []byte       // the init moov, until its copy is written
 	offset   atomic.Int64 // where buf goes
 	waiting  int          // samples that wait
 	buffered int          // bytes of them
@@ -163,6 +165,10 @@ func (w *Writer) Flush() error {
 	w.buf = w.buf[:0]
 	if offset == 0 {
 		w.buf = w.head(w.buf)
+		w.init = slices.Clone(w.buf[headSize:])
+	} else if w.init != nil { // far enough from the first one for a page to damage only one of them
+		w.buf = appendBox(w.buf, "uuid")
+		w.buf = endBox(append(append(w.buf, uuidInit[:]...), w.init...), 0)
 	}
 	if synced := w.synced.Load(); synced < offset { // the fragment at a mark tells the one before: they lead back
 		w.marked = synced
@@ -179,6 +185,9 @@ func (w *Writer) Flush() error {
 	}
 	if _, w.err = w.file.WriteAt(w.buf, offset); w.err != nil {
 		return w.err
+	}
+	if offset > 0 {
+		w.init = nil
 	}
 	w.commit(end)
 	return nil
