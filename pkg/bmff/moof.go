@@ -111,6 +111,19 @@ func (f *fragment) tiled() bool {
 	return at == f.end
 }
 
+// startsAfter reports whether a track begins later than in the fragment that follows.
+func (f *fragment) startsAfter(next *fragment) bool {
+	for i := range f.runs {
+		for j := range next.runs {
+			a, b := &f.runs[i], &next.runs[j]
+			if a.track == b.track && len(a.rows) > 0 && len(b.rows) > 0 && a.rows[0].DTS > b.rows[0].DTS {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // trafReader reads the trafs of a moof (BMFF 8.8.6).
 type trafReader struct {
 	header   *header

@@ -29,12 +29,13 @@ func (s *scanner) settle(all bool) {
 	n := 0
 	for ; n < len(s.pending); n++ {
 		f := s.pending[n]
-		if f.end > s.synced {
-			if !all {
-				break
-			}
+		unsynced := f.end > s.synced
+		if unsynced && !all {
+			break
+		}
+		if unsynced || n+1 < len(s.pending) && f.startsAfter(s.pending[n+1]) {
 			if !s.intact(f) {
-				s.find("M46", container.Warning, f.offset, f.end, "a fragment that was not synced does not match its CRC")
+				s.find("M46", container.Warning, f.offset, f.end, "a fragment that was not synced, or whose times step back, does not match its CRC")
 				s.free = append(s.free, f)
 				continue
 			}
