@@ -211,7 +211,7 @@ func TestBitFlips(t *testing.T) {
 				if y.State != Closed || len(findings) > 0 || y.samples() != x.samples() {
 					t.Fatalf("bit %d: finished: %v, %v", bit, y.State, findings)
 				}
-				if name != "one fragment" || x.State == Closed {
+				if first := int(r.start(0)); name != "one fragment" && bit/8 < first { // a moof that was synced is not compared with its CRC
 					clean(t, y, m)
 				}
 			}

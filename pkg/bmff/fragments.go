@@ -59,9 +59,10 @@ func (s *scanner) adoptID() {
 	if !s.header.ours {
 		return
 	}
+	step := s.window.step // it is read again, and teaches the window then
 	s.anyID = true
 	f, _, _ := s.fragment(s.index.End)
-	s.anyID = false
+	s.anyID, s.window.step = false, step
 	if f == nil {
 		return
 	}
