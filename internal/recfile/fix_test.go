@@ -375,7 +375,7 @@ func TestFixDamagedMP4(t *testing.T) {
 		video int
 	}{
 		"a fragment":        {open, "M04 M22", Lossy, 11},
-		"closed, head":      {closed, "M06 M02", Repaired, 12},
+		"closed, head":      {closed, "M02", Repaired, 12},
 		"closed, moov lost": {closed[:ends[11]], "M06", Repaired, 12},
 	} {
 		b := bytes.Clone(c.file)

@@ -41,6 +41,7 @@ func TestRecover(t *testing.T) {
 		"empty.flv":          nil, "head.flv": headOnly, "r" + stamp + ".txt": nil, "s" + stamp + ".mkv": openMP4,
 		"x" + stamp + ".flv": slices.Concat(headOnly, []byte{9}, make([]byte, 2<<20)), // hours, maybe
 		"y" + stamp + ".mp4": otherID,                                                 // nothing but the mark of the head is wrong
+		"z" + stamp + ".mp4": bytes.ReplaceAll(lostInit, []byte("init"), make([]byte, 4)), // nor is there a copy
 		"." + stamp + ".flv": openFLV, "t" + stamp + ".flv": []byte("some notes of somebody"), "u" + stamp + ".flv": damaged,
 	} {
 		put(t, filepath.Join(dir, name), b)
@@ -77,8 +78,8 @@ func TestRecover(t *testing.T) {
 		"d" + stamp + ".flv": "removed", "e" + stamp + ".mp4": "removed", "f" + stamp + ".flv": "removed", "g" + stamp + ".flv": "removed",
 		"h" + stamp + ".mp4": "removed", "i" + stamp + ".mp4": "removed", "j" + stamp + ".flv": "removed", "v" + stamp + ".flv": "removed",
 		"o" + stamp + ".flv": "removed", // whoever wrote its four bytes
-		"u" + stamp + ".flv": "finished", "w" + stamp + ".mp4": "failed", "t" + stamp + ".flv": "failed",
-		"x" + stamp + ".flv": "failed", "y" + stamp + ".mp4": "failed",
+		"u" + stamp + ".flv": "finished", "w" + stamp + ".mp4": "finished", "z" + stamp + ".mp4": "failed", "t" + stamp + ".flv": "failed",
+		"x" + stamp + ".flv": "failed", "y" + stamp + ".mp4": "finished",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -96,7 +97,7 @@ func TestRecover(t *testing.T) {
 		t.Error("other files were touched")
 	}
 	recoverAll()
-	if diff := cmp.Diff(map[string]string{"t" + stamp + ".flv": "failed", "w" + stamp + ".mp4": "failed", "x" + stamp + ".flv": "failed", "y" + stamp + ".mp4": "failed"}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"t" + stamp + ".flv": "failed", "x" + stamp + ".flv": "failed", "z" + stamp + ".mp4": "failed"}, got); diff != "" {
 		t.Errorf("the second time: -want +got\n%s", diff)
 	}
 	if err := Recover(t.Context(), filepath.Join(dir, "missing"), nil, nil); err == nil {
