@@ -39,8 +39,8 @@ func TestRecover(t *testing.T) {
 		"p" + stamp + ".flv": openFLV, // locked
 		"q" + stamp + ".mp4": nil,     // locked
 		"empty.flv":          nil, "head.flv": headOnly, "r" + stamp + ".txt": nil, "s" + stamp + ".mkv": openMP4,
-		"x" + stamp + ".flv": slices.Concat(headOnly, []byte{9}, make([]byte, 2<<20)), // hours, maybe
-		"y" + stamp + ".mp4": otherID,                                                 // nothing but the mark of the head is wrong
+		"x" + stamp + ".flv": slices.Concat(headOnly, []byte{9}, make([]byte, 2<<20)),     // hours, maybe
+		"y" + stamp + ".mp4": otherID,                                                     // nothing but the mark of the head is wrong
 		"z" + stamp + ".mp4": bytes.ReplaceAll(lostInit, []byte("init"), make([]byte, 4)), // nor is there a copy
 		"." + stamp + ".flv": openFLV, "t" + stamp + ".flv": []byte("some notes of somebody"), "u" + stamp + ".flv": damaged,
 	} {
