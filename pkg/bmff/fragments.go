@@ -13,36 +13,52 @@ func (s *scanner) fragments(state State, mdat int64) State {
 	size := s.window.size
 	s.adoptID()
 	at := s.index.End
+	copied := uuidHeader + at - headSize // bytes of a copy of the init moov
+	unit := at                           // at, or the copy of the init moov that the fragment there was written with
 	for at < size {
 		f, end, reason := s.fragment(at)
 		switch {
 		case f != nil:
 			s.add(f)
-			at = end
+			at, unit = end, end
 			continue
 		case reason == "": // another box that is whole
-			at = end
+			if at = end; !s.header.ours {
+				unit = end
+			}
 			continue
 		case s.header.ours && s.closing(at):
 			s.prove()
-			s.missing(at)
+			s.missing(unit)
 			return s.done(max(state, Committing))
 		}
 		if next, ok := s.resync(at + 1); ok {
+			if next-copied > at && s.isCopy(next-copied, next) {
+				next -= copied
+			}
 			s.find("M22", container.Error, at, next, "damaged: %s", reason)
-			at = next
+			at, unit = next, next
 			continue
 		}
 		s.prove()
 		if state != Broken || at < mdat { // else it is the moov that M06 is about
-			s.find("M20", container.Warning, at, size, "cut: %s", reason)
+			s.find("M20", container.Warning, unit, size, "cut: %s", reason)
 		}
-		s.missing(at)
+		s.missing(unit)
 		return s.done(state)
 	}
 	s.prove()
-	s.missing(at)
+	if unit < at {
+		s.find("M20", container.Warning, unit, size, "cut: the fragment behind the copy of the init moov is missing")
+	}
+	s.missing(unit)
 	return s.done(state)
+}
+
+// isCopy: the copy of the init moov begins there, whatever is in it.
+func (s *scanner) isCopy(at, end int64) bool {
+	b, err := s.window.box(at, s.window.size)
+	return err == nil && b.kind == "uuid" && b.end() == end && string(s.window.at(b.payload(), 16)) == string(uuidInit[:])
 }
 
 // missing finds that a file which was closed once has no fragments from an offset on
@@ -95,7 +111,7 @@ func (s *scanner) fragment(at int64) (f *fragment, end int64, reason string) {
 	case b.kind == "moof" && b.size <= maxMoof:
 	case b.kind == "moof":
 		return nil, 0, fmt.Sprintf("moof of %d bytes, at most %d are read", b.size, maxMoof)
-	case b.kind == "uuid" && string(s.window.at(b.payload(), 16)) == string(uuidInit[:]):
+	case s.header.ours && s.isCopy(at, b.end()):
 		return nil, b.end(), ""
 	case s.header.ours || !knownBox(b.kind):
 		return nil, 0, fmt.Sprintf("%q where a fragment should begin", b.kind)

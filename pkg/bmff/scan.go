@@ -67,9 +67,6 @@ func (s *scanner) scan() State {
 		if err == nil && (closed || !ours) && s.closedMoov(b.end(), ours) == "" {
 			return s.done(Closed)
 		}
-		if closed {
-			s.said = mdat
-		}
 	}
 	if !opened && s.committed() {
 		return s.done(Broken)
@@ -90,7 +87,9 @@ func (s *scanner) scan() State {
 	if opened {
 		return s.fragments(Open, size)
 	}
-	if !closed {
+	if closed {
+		s.said = mdat
+	} else {
 		s.find("M02", container.Error, 0, headSize, "the first %d bytes are damaged", headSize)
 	}
 	return s.fragments(Broken, mdat)
