@@ -19,6 +19,7 @@ func (s *scanner) fragments(state State, mdat int64) State {
 		f, end, reason := s.fragment(at)
 		switch {
 		case f != nil:
+			f.unit = unit
 			s.add(f)
 			at, unit = end, end
 			continue

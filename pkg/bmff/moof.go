@@ -12,6 +12,7 @@ import (
 // fragment is a moof that was read. It is used again for another one.
 type fragment struct {
 	offset int64 // of the moof
+	unit   int64 // where what it was written with begins: there, or at the copy of the init moov
 	moof   int64 // its size
 	data   int64 // offset of the mdat's payload
 	end    int64 // of the mdat

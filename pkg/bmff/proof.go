@@ -35,7 +35,7 @@ func (s *scanner) settle(all bool) {
 		}
 		if unsynced || n+1 < len(s.pending) && f.startsAfter(s.pending[n+1]) {
 			if !s.intact(f) {
-				s.find("M46", container.Warning, f.offset, f.end, "a fragment that was not synced, or whose times step back, does not match its CRC")
+				s.find("M46", container.Warning, f.unit, f.end, "a fragment that was not synced, or whose times step back, does not match its CRC")
 				s.free = append(s.free, f)
 				continue
 			}
