@@ -2,6 +2,9 @@ package bmff
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,4 +86,17 @@ func TestBrokenConfigurations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A closing moov of other tracks whose tables cannot be read leaves those of the init.
+func TestTablesOfOtherTracks(t *testing.T) {
+	r, other := record(t, testTracks, 28, 33), record(t, []media.Track{testVideo}, 28, 34)
+	moov := slices.Clone(other.closed[len(other.open):])
+	binary.BigEndian.PutUint32(moov[bytes.Index(moov, []byte("stsz"))+16:], 1<<30) // the size of the first sample
+	binary.BigEndian.PutUint32(moov[len(moov)-4:], crc32.Checksum(moov[:len(moov)-4], castagnoli()))
+	x, findings := scan(t, slices.Concat(r.closed[:len(r.open)], moov))
+	if x.State != Broken || !slices.Equal(codes(findings), []string{"M06"}) {
+		t.Fatalf("%v, %v", x.State, findings)
+	}
+	kept(t, x, r, func(int) bool { return false })
 }

@@ -60,12 +60,12 @@ func (r *repeated) next() uint32 {
 // fromTables takes the index from the sample tables of a plain file's moov. It
 // returns how they contradict each other or the file.
 func (s *scanner) fromTables(h header, moov int64) (reason string) {
-	before, header, room := s.index, s.header, s.room
+	restore := s.kept()
 	s.begin(h)
 	s.index.End = moov
 	for i, t := range h.tracks {
 		if reason := s.trackTables(i, t); reason != "" {
-			s.index, s.header, s.room = before, header, room
+			restore()
 			return fmt.Sprintf("track %d: %s", i+1, reason)
 		}
 		if len(t.entry) > boxHeader && isInBand(string(t.entry[4:boxHeader])) {

@@ -153,7 +153,7 @@ func (s *scanner) orphans() {
 	for i := range maxTracks {
 		h.tracks = append(h.tracks, &headerTrack{detail: detail{number: uint32(i + 1)}})
 	}
-	before, header := s.index, s.header
+	restore := s.kept()
 	s.begin(h)
 	s.anyID = true
 	count, size, end := 0, int64(0), int64(0)
@@ -164,7 +164,7 @@ func (s *scanner) orphans() {
 		f := s.free[len(s.free)-1] // as it was proven
 		count, size, end = count+1, size+f.end-f.data, f.end
 	}
-	s.index, s.header = before, header
+	restore()
 	if count > 0 {
 		s.index.Ours, s.orphaned = true, true
 		s.findings = nil

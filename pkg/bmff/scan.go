@@ -110,10 +110,12 @@ func (s *scanner) committed() bool {
 	if !ok {
 		return false
 	}
+	restore := s.kept()
 	if b, err := s.window.box(at, size); err != nil || b.end() != size || s.closedMoov(at, true) != "" {
 		return false
 	}
 	if !s.header.ours || hidden && s.header.fileID != id {
+		restore()
 		return false
 	}
 	s.index.sealed = true
@@ -213,6 +215,12 @@ func (s *scanner) initAt(offset int64) bool {
 	s.begin(h)
 	s.index.End = b.end()
 	return true
+}
+
+// kept returns what takes back a begin: what is known of the tracks as it is now.
+func (s *scanner) kept() (restore func()) {
+	header, index, room, next, start := s.header, s.index, s.room, s.next, s.start
+	return func() { s.header, s.index, s.room, s.next, s.start = header, index, room, next, start }
 }
 
 // begin starts an index with the tracks of a moov.
