@@ -31,14 +31,24 @@ func kept(t *testing.T, x *Index, r *recording, lost func(fragment int) bool) {
 
 // start is where a fragment begins.
 func (r *recording) start(i int) int64 {
-	_, size, all := initOf(r.open)
-	switch i {
-	case 0:
-		return all
-	case 1: // behind the copy of the init moov
-		return r.ends[0] + uuidHeader + size
+	_, _, at := initOf(r.open)
+	if i > 0 {
+		at = r.ends[i-1]
 	}
-	return r.ends[i-1]
+	if n := len(r.initCopy()); n > 0 && bytes.HasPrefix(r.open[at:], r.initCopy()) {
+		at += int64(n)
+	}
+	return at
+}
+
+// initCopy is the box around the copy of the init moov.
+func (r *recording) initCopy() []byte {
+	i := bytes.Index(r.open, uuidInit[:])
+	if i < 0 {
+		return nil
+	}
+	_, size, _ := initOf(r.open)
+	return r.open[i-boxHeader : i+16+int(size)]
 }
 
 // initOf returns offset, size and end of the init moov.
@@ -184,7 +194,7 @@ func TestFirstPageLost(t *testing.T) {
 // what has intact fragments never counts as empty without saying so, and a plan ends in a
 // file that is whole.
 func TestBitFlips(t *testing.T) {
-	r := record(t, testTracks, 8, 27)
+	r := record(t, testTracks, 28, 27)
 	one := r.open[:r.ends[0]] // before the copy of the init moov
 	for name, file := range map[string][]byte{"open": r.open, "closed": r.closed, "one fragment": one} {
 		t.Run(name, func(t *testing.T) {
@@ -219,35 +229,62 @@ func TestBitFlips(t *testing.T) {
 	}
 }
 
-// An open file whose first page is gone goes on with the copy of its init moov.
+// The copy of the init moov is that, in no page of it, and as early as can be.
+func TestInitCopy(t *testing.T) {
+	for name, tracks := range laws {
+		r := record(t, tracks, 60, 31)
+		offset, size, end := initOf(r.open)
+		page := (end + pageSize - 1) / pageSize * pageSize
+		i := 1
+		for r.ends[i-1] < page {
+			i++
+		}
+		b := r.initCopy()
+		at := r.start(i) - int64(len(b))
+		if at != r.ends[i-1] || !bytes.Equal(b, r.open[at:r.start(i)]) || !bytes.Equal(b[uuidHeader:], r.open[offset:end]) || int64(len(b)) != uuidHeader+size {
+			t.Errorf("%s: a copy of %d bytes at %d, want one of %d at %d", name, len(b), at, uuidHeader+size, r.ends[i-1])
+		}
+		if bytes.Count(r.open, uuidInit[:]) != 1 {
+			t.Errorf("%s: more than one copy", name)
+		}
+	}
+}
+
+// An open file whose first pages are gone goes on with the copy of its init moov, and
+// has every fragment that does not lie in them.
 func TestOpenWithoutFirstPage(t *testing.T) {
-	r := recordSized(t, testTracks, 60, 4000, 28)
-	for _, from := range []int64{0, headSize} {
-		b := slices.Clone(r.open)
-		_, _, end := initOf(b)
-		clear(b[from:end])
-		x, findings := scan(t, b)
-		if !slices.Contains(codes(findings), "M02") {
-			t.Fatalf("%v", findings)
-		}
-		kept(t, x, r, func(int) bool { return false })
-		m := &memory{b: b}
-		if err := Finalize(x, int64(len(b))).Apply(m); err != nil {
-			t.Fatal(err)
-		}
-		if y, findings := scan(t, m.b); y.State != Closed || len(findings) > 0 {
-			t.Fatalf("finished: %v, %v", y.State, findings)
+	runs := map[string]*recording{"large": recordSized(t, testTracks, 60, 4000, 28)}
+	for name, tracks := range laws {
+		runs[name] = record(t, tracks, 60, 28)
+	}
+	for name, r := range runs {
+		_, _, end := initOf(r.open)
+		page := (end + pageSize - 1) / pageSize * pageSize
+		for _, hole := range [][2]int64{{0, end}, {headSize, end}, {0, page}, {headSize, page}} {
+			b := slices.Clone(r.open)
+			clear(b[hole[0]:hole[1]])
+			x, findings := scan(t, b)
+			if !slices.Contains(codes(findings), "M02") {
+				t.Fatalf("%s without %v: %v", name, hole, findings)
+			}
+			kept(t, x, r, func(i int) bool { return r.start(i) < hole[1] })
+			m := &memory{b: b}
+			if err := Finalize(x, int64(len(b))).Apply(m); err != nil {
+				t.Fatal(err)
+			}
+			if y, findings := scan(t, m.b); y.State != Closed || len(findings) > 0 {
+				t.Fatalf("%s finished: %v, %v", name, y.State, findings)
+			}
 		}
 	}
 }
 
 // Fragments that nothing describes are told of, not taken for nothing.
 func TestOrphans(t *testing.T) {
-	r := record(t, testTracks, 8, 29)
+	r := record(t, testTracks, 28, 29)
 	b := slices.Clone(r.open)
 	clear(b[:r.start(0)])
-	i := bytes.Index(b, uuidInit[:])
-	clear(b[i : i+16])
+	clear(b[bytes.Index(b, uuidInit[:]):][:16])
 	x, findings := scan(t, b)
 	if x.State != Empty || !x.Ours || !slices.Equal(codes(findings), []string{"M03"}) {
 		t.Fatalf("%v, %v", x.State, findings)

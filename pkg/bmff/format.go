@@ -54,12 +54,14 @@ const (
 	maxTicks     = 1 << 53   // of a DTS: 3000 years
 	maxRows      = 1 << 20   // samples of a fragment
 	maxFlush     = 1 << 30   // bytes of samples of a fragment
+	pageSize     = 4 << 10   // bytes that a disk may damage at once: no page has both the init moov and its copy
 	reserveExtra = 64 << 10  // bytes kept on the disk beside the closing moov
 	reserveStep  = 16 << 20  // bytes by which the reserve grows
 )
 
 // Our uuid boxes (BMFF 11.1): one in every fragment, one in the closing moov, and one
-// in front of the second fragment, around a copy of the init moov.
+// in front of the first fragment that begins in a later page than the init moov ends in,
+// around a copy of that.
 var (
 	uuidFragment = [16]byte{0x72, 0x74, 0x6d, 0x70, 0x74, 0x6f, 0x6f, 0x6c, 0x8f, 0x1c, 0x6b, 0x2e, 0x66, 0x72, 0x61, 0x67}
 	uuidCommit   = [16]byte{0x72, 0x74, 0x6d, 0x70, 0x74, 0x6f, 0x6f, 0x6c, 0x8f, 0x1c, 0x6b, 0x2e, 0x63, 0x6d, 0x69, 0x74}

@@ -166,7 +166,9 @@ func (w *Writer) Flush() error {
 	if offset == 0 {
 		w.buf = w.head(w.buf)
 		w.init = slices.Clone(w.buf[headSize:])
-	} else if w.init != nil { // far enough from the first one for a page to damage only one of them
+	}
+	copied := w.init != nil && offset/pageSize > int64(headSize+len(w.init)-1)/pageSize
+	if copied {
 		w.buf = appendBox(w.buf, "uuid")
 		w.buf = endBox(append(append(w.buf, uuidInit[:]...), w.init...), 0)
 	}
@@ -186,7 +188,7 @@ func (w *Writer) Flush() error {
 	if _, w.err = w.file.WriteAt(w.buf, offset); w.err != nil {
 		return w.err
 	}
-	if offset > 0 {
+	if copied {
 		w.init = nil
 	}
 	w.commit(end)
