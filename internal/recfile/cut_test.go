@@ -14,14 +14,14 @@ import (
 // missing, as much as is missing, and by inspect and fix alike.
 func TestCutAfterTheEnd(t *testing.T) {
 	_, flv := flvFile(t, stream(6))
-	_, mp4, ends := mp4File(t, 6, 0)
+	_, mp4, ends := mp4File(t, 14, 0) // with a copy of the init moov
 	for ext, tt := range map[string]struct {
 		closed      []byte
 		media, head int64 // where the media ends, and where it begins
 		code        string
 	}{
 		".flv": {flv, int64(len(flv)), 36892 + 160, "F41"},
-		".mp4": {mp4, ends[5], ends[0], "M07"},
+		".mp4": {mp4, ends[13], ends[0], "M07"},
 	} {
 		for cut := int64(len(tt.closed)) - 1; cut >= tt.head; cut -= 7 {
 			zeroed := bytes.Clone(tt.closed)

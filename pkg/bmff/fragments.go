@@ -73,7 +73,7 @@ func (s *scanner) missing(at int64) {
 // adoptID takes the file id of an intact fragment right behind the init moov, where
 // only a recorder writes, if that of the init differs: then a bit of it has flipped.
 func (s *scanner) adoptID() {
-	if !s.header.ours {
+	if !s.header.ours || s.header.summed && !s.header.damaged {
 		return
 	}
 	step := s.window.step // it is read again, and teaches the window then
