@@ -56,10 +56,15 @@ func (s *scanner) fragments(state State, mdat int64) State {
 	return s.done(state)
 }
 
-// isCopy: the copy of the init moov begins there, whatever is in it.
+// isCopy: the copy of the init moov begins there, whatever is in it. Of its two sizes one
+// proves the other.
 func (s *scanner) isCopy(at, end int64) bool {
 	b, err := s.window.box(at, s.window.size)
-	return err == nil && b.kind == "uuid" && b.end() == end && string(s.window.at(b.payload(), 16)) == string(uuidInit[:])
+	if err != nil || b.kind != "uuid" || b.end() != end || string(s.window.at(b.payload(), 16)) != string(uuidInit[:]) {
+		return false
+	}
+	moov, err := s.window.box(at+uuidHeader, end)
+	return err == nil && moov.end() == end
 }
 
 // missing finds that a file which was closed once has no fragments from an offset on

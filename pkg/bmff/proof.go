@@ -149,12 +149,8 @@ func (s *scanner) initCopy() bool {
 
 // orphans counts the intact fragments of a file where nothing tells what is in them.
 func (s *scanner) orphans() {
-	h := header{ours: true}
-	for i := range maxTracks {
-		h.tracks = append(h.tracks, &headerTrack{detail: detail{number: uint32(i + 1)}})
-	}
 	restore := s.kept()
-	s.begin(h)
+	s.anonymous([16]byte{})
 	s.anyID = true
 	count, size, end := 0, int64(0), int64(0)
 	for at := range s.boxes(headSize, []byte("moof")) {
@@ -170,6 +166,15 @@ func (s *scanner) orphans() {
 		s.findings = nil
 		s.find("M03", container.Error, 0, s.window.size, "the description of the tracks is damaged: %d fragments with %d bytes of samples are intact, but nothing tells what is in them", count, size)
 	}
+}
+
+// anonymous lets fragments be read whatever their tracks are.
+func (s *scanner) anonymous(fileID [16]byte) {
+	h := header{ours: true, fileID: fileID}
+	for i := range maxTracks {
+		h.tracks = append(h.tracks, &headerTrack{detail: detail{number: uint32(i + 1)}})
+	}
+	s.begin(h)
 }
 
 // proven reports whether an intact fragment begins there.
