@@ -13,6 +13,11 @@ func (r *Recording) scanFLV(f bare) error {
 	r.Index, r.Ours = x.Index, x.Ours
 	r.Findings = append(findings, flv.Check(x)...)
 	_, _, r.missing = x.Missing()
+	if f.job.Deep {
+		if err := r.deepFLV(f); err != nil {
+			return err
+		}
+	}
 	if r.Ours {
 		r.plan = flv.Finalize(x, r.Size)
 	}
@@ -20,6 +25,6 @@ func (r *Recording) scanFLV(f bare) error {
 		r.copy = func(dst container.File) error { return flv.Copy(dst, f, r.Size, x) }
 	}
 	r.spent = r.Size <= maxRemnant
-	r.judge(unfinished(r.Findings, "F04", "F12", "F14", "F16"))
+	r.judge(unfinished(r.Findings, "F04", "F12", "F14", "F16", "F26"))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
@@ -33,10 +34,12 @@ func (r *Recording) Gaps() []Gap {
 // first sample behind its offset; -1 if it precedes all media.
 func (r *Recording) Times() []time.Duration {
 	times := make([]time.Duration, len(r.Findings))
-	order := make([]int, len(r.Findings)) // by offset: one pass of a table finds them all
-	for i := range order {
-		order[i] = i
-		times[i] = -1
+	order := make([]int, 0, len(r.Findings)) // by offset: one pass of a table finds them all
+	begin := r.mediaBegin()
+	for i, f := range r.Findings {
+		if times[i] = -1; f.Offset > begin || rot[f.Code] && f.Severity > container.Note { // which is media from its begin
+			order = append(order, i)
+		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(r.Findings[a].Offset, r.Findings[b].Offset) })
 	for _, t := range r.Index.Tracks {
@@ -44,9 +47,6 @@ func (r *Recording) Times() []time.Duration {
 			continue
 		}
 		left := order
-		for len(left) > 0 && r.Findings[left[0]].Offset <= r.mediaBegin() {
-			left = left[1:]
-		}
 		note := func(at time.Duration) {
 			if i := left[0]; times[i] < 0 || at < times[i] {
 				times[i] = at

@@ -15,6 +15,8 @@ import (
 // it has gone through, for whoever watches it from another goroutine, and its context
 // ends it early. The zero Job does the same work; nobody can tell how far it is.
 type Job struct {
+	Deep bool // Open reads the media too, and finds what has changed in it
+
 	done, total atomic.Int64 // bytes
 
 	ctx   context.Context

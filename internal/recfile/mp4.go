@@ -26,6 +26,11 @@ func (r *Recording) scanMP4(f bare) error {
 	case !x.Ours && x.State == bmff.Open:
 		r.copy = func(dst container.File) error { return bmff.Copy(dst, f, x) }
 	}
+	if f.job.Deep {
+		if err := r.deepMP4(f, x); err != nil {
+			return err
+		}
+	}
 	if r.plan != nil || r.copy != nil {
 		r.repairs(map[string]string{
 			"M20": "leave it out", "M22": "leave it out", "M46": "leave it out",
@@ -36,7 +41,7 @@ func (r *Recording) scanMP4(f bare) error {
 	if r.spent, err = r.spentMP4(f); err != nil {
 		return err
 	}
-	r.judge(unfinished(r.Findings, "M04", "M05", "M20"))
+	r.judge(unfinished(r.Findings, "M04", "M05", "M20", "M33", "M49"))
 	return nil
 }
 

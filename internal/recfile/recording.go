@@ -135,7 +135,7 @@ func isLocked(path string) bool {
 // live judges a file that is being written: that it is not finished is no fault.
 func (r *Recording) live() {
 	r.plan, r.copy = nil, nil
-	if r.Verdict == Whole || r.Verdict == Unfinished || r.Verdict == Hopeless {
+	if r.Verdict == Whole || r.Verdict == Unfinished || r.Verdict == Hopeless && r.Rotten() == 0 {
 		r.Verdict = Live
 		r.Findings = nil
 	}
@@ -202,24 +202,40 @@ func isBox(head []byte, at int) bool {
 	return len(head) >= at+4 && slices.Contains([]string{"ftyp", "moov", "mdat", "moof", "free", "skip", "styp", "wide"}, string(head[at:at+4]))
 }
 
+// Rotten is how many bytes of the file hold media that is not what was written, as far as
+// it was read. It stays so, whatever fix does.
+func (r *Recording) Rotten() (bytes int64) {
+	for _, f := range r.Findings {
+		if rot[f.Code] && f.Severity > container.Note {
+			bytes += f.End - f.Offset
+		}
+	}
+	return bytes
+}
+
 // judge derives the verdict from the findings.
 func (r *Recording) judge(unfinished bool) {
 	samples := 0
 	for _, t := range r.Index.Tracks {
 		samples += t.Samples
 	}
-	worst := container.Note
+	worst := container.Note // of what fix can do something about
 	for _, f := range r.Findings {
-		worst = max(worst, f.Severity)
+		if !rot[f.Code] {
+			worst = max(worst, f.Severity)
+		}
 	}
+	rotten := r.Rotten() > 0
 	switch {
 	case samples == 0:
+		r.Verdict, r.plan, r.copy = Hopeless, nil, nil
+	case worst == container.Note && rotten:
 		r.Verdict, r.plan, r.copy = Hopeless, nil, nil
 	case worst == container.Note:
 		r.Verdict, r.plan, r.copy = Whole, nil, nil
 	case r.plan == nil && r.copy == nil:
 		r.Verdict = Hopeless
-	case unfinished:
+	case unfinished && !rotten:
 		r.Verdict = Unfinished
 	default:
 		r.Verdict = Damaged

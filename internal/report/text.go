@@ -62,10 +62,17 @@ func verdict(r *recfile.Recording) string {
 		}
 		return "UNFINISHED: fix finishes it, nothing is lost"
 	case recfile.Damaged:
+		does := "fix mends it, "
 		if r.Copies() {
-			return "DAMAGED: fix writes a mended copy, " + lost(r)
+			does = "fix writes a mended copy, "
 		}
-		return "DAMAGED: fix mends it, " + lost(r)
+		if n := r.Rotten(); n > 0 {
+			return "DAMAGED: " + does + lost(r) + "; " + size(n) + " are rotten and stay so"
+		}
+		return "DAMAGED: " + does + lost(r)
+	}
+	if n := r.Rotten(); n > 0 {
+		return "BEYOND REPAIR: " + size(n) + " are rotten, players show the rest"
 	}
 	if r.Duration() > 0 {
 		return "BEYOND REPAIR: players may show some of it"

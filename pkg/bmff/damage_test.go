@@ -250,6 +250,18 @@ func TestInitCopy(t *testing.T) {
 	}
 }
 
+// Whatever byte of the copy changes, it costs no sample.
+func TestDamagedCopy(t *testing.T) {
+	r := record(t, testTracks, 40, 32)
+	at := int64(bytes.Index(r.open, r.initCopy()))
+	for i := range int64(len(r.initCopy())) {
+		b := slices.Clone(r.open)
+		b[at+i] ^= 0x11
+		x, _ := scan(t, b)
+		kept(t, x, r, func(int) bool { return false })
+	}
+}
+
 // An open file whose first pages are gone goes on with the copy of its init moov, and
 // has every fragment that does not lie in them.
 func TestOpenWithoutFirstPage(t *testing.T) {

@@ -208,3 +208,30 @@ func BenchmarkIsKey(b *testing.B) {
 		})
 	}
 }
+
+// The lengths of NAL units add up, or they do not.
+func TestUnitsFit(t *testing.T) {
+	two := []byte{0, 0, 0, 2, 0x65, 1, 0, 0, 0, 3, 0x65, 2, 3}
+	many := bytes.Repeat([]byte{0, 0, 0, 1, 0x65}, 2*maxUnits)
+	for name, c := range map[string]struct {
+		codec  media.Codec
+		frame  []byte
+		length int
+		want   bool
+	}{
+		"two units":               {media.H264, two, 4, true},
+		"nothing":                 {media.H265, nil, 0, true},
+		"cut in a unit":           {media.H265, two[:12], 0, false},
+		"cut in a length":         {media.VVC, two[:8], 4, false},
+		"a length too long":       {media.H264, []byte{0, 0, 2, 2, 0x65, 1}, 4, false},
+		"a length too short":      {media.H264, []byte{0, 0, 0, 2, 0x65, 1, 2}, 4, false},
+		"lengths of two bytes":    {media.H264, []byte{0, 2, 0x65, 1}, 2, true},
+		"start codes":             {media.H264, []byte{0, 0, 0, 1, 0x65, 1, 2, 0, 0, 1, 0x65}, 4, true},
+		"more units than we read": {media.H264, many, 4, true},
+		"another codec":           {media.AV1, two[:8], 0, true},
+	} {
+		if got := UnitsFit(c.codec, c.frame, c.length); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package codec
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
 
 const (
 	// maxUnits is how many NAL units or OBUs may stand before the first slice or
@@ -43,6 +47,24 @@ func newNALWalk(unit []byte, n int) nalWalk {
 		}
 		return nalWalk{rest: unit[:min(len(unit), maxScan)], cut: len(unit) > maxScan}
 	}
+}
+
+// UnitsFit reports whether the lengths in front of the NAL units of an access unit of
+// H.264, H.265 or VVC add up to it. So they do unless they are damaged, or the publisher
+// has sent nonsense. naluLength is [Video.NALULength]; 0 means 4. Start codes have no
+// lengths, other codecs no NAL units: they fit. So does what has more units than are read.
+func UnitsFit(c media.Codec, frame []byte, naluLength int) bool {
+	if c != media.H264 && c != media.H265 && c != media.VVC {
+		return true
+	}
+	w := newNALWalk(frame, naluLength)
+	if w.length == 0 {
+		return true
+	}
+	for ok := true; ok; {
+		_, ok = w.next()
+	}
+	return !w.broken || w.units > maxUnits
 }
 
 // next returns the next unit that is not empty. With start codes it goes on to
