@@ -20,9 +20,13 @@ func recordings(t testing.TB) map[string][]byte {
 	damagedFLV[bytes.Index(openFLV, recfiletest.Unhex("2701000000"))-11] = 77 // the type of a tag
 	damagedMP4 := bytes.Clone(openMP4)
 	clear(damagedMP4[ends[3]:ends[4]])
+	rottenMP4, rottenFLV := bytes.Clone(closedMP4), bytes.Clone(closedFLV)
+	rottenMP4[ends[3]-1] ^= 1
+	rottenFLV[bytes.Index(closedFLV, recfiletest.Unhex("2701000000"))+6] ^= 1 // of the length of a NAL unit
 	return map[string][]byte{
 		"whole.flv": closedFLV, "unfinished.flv": openFLV[:len(openFLV)-5], "damaged.flv": damagedFLV, "nothing.flv": openFLV[:5000],
 		"whole.mp4": closedMP4, "unfinished.mp4": openMP4[:len(openMP4)-5], "damaged.mp4": damagedMP4, "nothing.mp4": openMP4[:48],
+		"rotten.mp4": rottenMP4, "rotten.flv": rottenFLV,
 		"rebuild.mp4": closedMP4[:len(closedMP4)-9], "foreign.flv": recfiletest.ForeignFLV(recfiletest.Stream(12)), "text.flv": []byte("this is a text, no recording"),
 		"fragmented.mp4": readAll(t, filepath.Join("..", "pkg", "bmff", "testdata", "foreign", "frag.mp4")),
 	}

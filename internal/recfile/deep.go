@@ -63,9 +63,12 @@ func (r *Recording) units(f bare, code string, fit func(t *container.Track, samp
 			if frames == 0 {
 				return
 			}
+			which := "a frame"
+			if frames > 1 {
+				which = fmt.Sprintf("%d frames, from %.3f s to %.3f s,", frames, t.Time(from.DTS).Seconds(), t.Time(last.DTS).Seconds())
+			}
 			r.Findings = append(r.Findings, container.Finding{Code: code, Severity: container.Warning, Offset: min(from.Offset, last.Offset), End: max(from.End(), last.End()),
-				Text: fmt.Sprintf("rot: the NAL units of %d frames from %.3f s to %.3f s have lengths that do not add up: damaged, or published so",
-					frames, t.Time(from.DTS).Seconds(), t.Time(last.DTS).Seconds())})
+				Text: "rot: the lengths of the NAL units of " + which + " do not add up: damaged, or published so"})
 			frames = 0
 		}
 		for row := range t.Rows() {
