@@ -66,6 +66,9 @@ func Marks(r io.ReaderAt, size int64) (offsets []int64) {
 // mark reads our mark of the fragment at an offset.
 func (w *window) mark(at int64) (m mark, ok bool) {
 	b, err := w.box(at, w.size)
+	if err == nil && b.kind == "uuid" && w.isCopy(at, b.end()) {
+		b, err = w.box(b.end(), w.size) // which was written with it
+	}
 	if err != nil || b.kind != "moof" || b.size > maxWindow {
 		return mark{}, false
 	}

@@ -34,7 +34,7 @@ func (s *scanner) fragments(state State, mdat int64) State {
 			return s.done(max(state, Committing))
 		}
 		if next, ok := s.resync(at + 1); ok {
-			if next-copied > at && s.isCopy(next-copied, next) {
+			if next-copied > at && s.window.isCopy(next-copied, next) {
 				next -= copied
 			}
 			s.find("M22", container.Error, at, next, "damaged: %s", reason)
@@ -58,12 +58,12 @@ func (s *scanner) fragments(state State, mdat int64) State {
 
 // isCopy: the copy of the init moov begins there, whatever is in it. Of its two sizes one
 // proves the other.
-func (s *scanner) isCopy(at, end int64) bool {
-	b, err := s.window.box(at, s.window.size)
-	if err != nil || b.kind != "uuid" || b.end() != end || string(s.window.at(b.payload(), 16)) != string(uuidInit[:]) {
+func (w *window) isCopy(at, end int64) bool {
+	b, err := w.box(at, w.size)
+	if err != nil || b.kind != "uuid" || b.end() != end || string(w.at(b.payload(), 16)) != string(uuidInit[:]) {
 		return false
 	}
-	moov, err := s.window.box(at+uuidHeader, end)
+	moov, err := w.box(at+uuidHeader, end)
 	return err == nil && moov.end() == end
 }
 
@@ -117,7 +117,7 @@ func (s *scanner) fragment(at int64) (f *fragment, end int64, reason string) {
 	case b.kind == "moof" && b.size <= maxMoof:
 	case b.kind == "moof":
 		return nil, 0, fmt.Sprintf("moof of %d bytes, at most %d are read", b.size, maxMoof)
-	case s.header.ours && s.isCopy(at, b.end()):
+	case s.header.ours && s.window.isCopy(at, b.end()):
 		return nil, b.end(), ""
 	case s.header.ours || !knownBox(b.kind):
 		return nil, 0, fmt.Sprintf("%q where a fragment should begin", b.kind)

@@ -220,7 +220,8 @@ func summed(moov []byte) bool {
 
 // Committed reports whether a file, whatever it begins with, ends as our closed ones do.
 func Committed(r io.ReaderAt, size int64) bool {
-	w := window{r: r, size: size, step: minWindow}
+	w := newWindow(r, size)
+	w.step = minWindow
 	_, ok := w.commitRecord()
 	return ok
 }

@@ -22,7 +22,7 @@ func Verify(r io.ReaderAt, size int64, x *Index) ([]container.Finding, error) {
 		return nil, nil
 	}
 	end := min(size, x.End)
-	s := &scanner{window: window{r: r, size: end, step: maxWindow}, index: &Index{}}
+	s := &scanner{window: newWindow(r, end), index: &Index{}}
 	s.budget = proofFactor*end + proofExtra
 	s.anonymous(x.FileID)
 	v := &verifier{scanner: s}
