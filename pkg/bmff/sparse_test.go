@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"math/rand"
 	"reflect"
 	"slices"
 	"sort"
@@ -215,3 +216,36 @@ type discard struct{ container.File }
 func (discard) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func (discard) Truncate(int64) error                   { return nil }
 func (discard) Sync() error                            { return nil }
+
+// Marks lead back over the copy of the init moov, also where a sync ended in front of it.
+func TestMarksOverTheCopy(t *testing.T) {
+	met := false
+	for every := range 2 {
+		m := &memory{}
+		w, err := NewWriter(m, Options{Tracks: []media.Track{testVideo}, Created: created})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []int64
+		for i := range 100 {
+			write(t, w, media.Sample{Kind: media.Video, Codec: media.H265, Key: i == 0, DTS: frameTime(i), Data: hevc(rand.New(rand.NewSource(int64(i))), i == 0, 100)})
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if i%2 != every {
+				continue
+			}
+			if w.Synced(w.Written()); i < 98 { // the fragment behind the next one tells it
+				want = append(want, w.Written())
+			}
+		}
+		marks := Marks(bytes.NewReader(m.b), int64(len(m.b)))
+		if !slices.Equal(marks, want) {
+			t.Errorf("%d marks, want %d", len(marks), len(want))
+		}
+		met = met || slices.Contains(marks, int64(bytes.Index(m.b, uuidInit[:]))-boxHeader)
+	}
+	if !met {
+		t.Error("no sync ended in front of the copy")
+	}
+}

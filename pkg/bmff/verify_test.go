@@ -93,7 +93,7 @@ func (r *recording) says(track, fragment int) string {
 // No byte of a closed file can change without being found, by Scan or by Verify: not even
 // one that no player reads. Media is the only thing whose change is an error of Verify.
 func TestVerifyEveryByte(t *testing.T) {
-	r := record(t, testTracks, 40, 43)
+	r := record(t, testTracks, 20, 43)
 	random := rand.New(rand.NewSource(8))
 	for at := int64(0); at < int64(len(r.closed)); at += stride() {
 		b := slices.Clone(r.closed)
