@@ -72,11 +72,7 @@ func (c *checker) config(name string, t *container.Track) {
 		return // unknown here, or without a configuration
 	}
 	if len(t.Config) == 0 {
-		severity := container.Note // of ours: no repair makes one, and the other tracks are none the worse
-		if !c.index.Ours {
-			severity = container.Error
-		}
-		c.find("M28", severity, 0, 0, "%s: no decoder configuration: players cannot decode it", name)
+		c.find("M28", container.Error, 0, 0, "%s: no decoder configuration", name)
 		return
 	}
 	if t.Codec != media.H264 && t.Codec != media.H265 {

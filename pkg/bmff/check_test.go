@@ -134,12 +134,9 @@ func TestCheckConfig(t *testing.T) {
 	b := record(t, testTracks, 5, 33).closed
 	x, _ := scan(t, b)
 	x.Tracks[0].Config = nil
-	for ours, want := range map[bool]container.Severity{true: container.Note, false: container.Error} {
-		x.Ours = ours
-		findings, err := Check(x, bytes.NewReader(b))
-		if err != nil || len(findings) == 0 || findings[0].Code != "M28" || findings[0].Severity != want {
-			t.Errorf("ours %v: %v, %v", ours, findings, err)
-		}
+	findings, err := Check(x, bytes.NewReader(b))
+	if err != nil || len(findings) == 0 || findings[0].Code != "M28" || findings[0].Severity != container.Error {
+		t.Errorf("%v, %v", findings, err)
 	}
 }
 
