@@ -55,6 +55,11 @@ func FuzzScan(f *testing.F) {
 			t.Fatal(err)
 		}
 		sane(t, x, more, size)
+		rot, err := Verify(bytes.NewReader(b), size, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sane(t, x, rot, size)
 		for _, track := range x.Tracks {
 			for range track.Gaps(0) {
 				break
