@@ -13,10 +13,8 @@ func (r *Recording) scanFLV(f bare) error {
 	r.Index, r.Ours = x.Index, x.Ours
 	r.Findings = append(findings, flv.Check(x)...)
 	_, _, r.missing = x.Missing()
-	if f.job.Deep {
-		if err := r.deepFLV(f); err != nil {
-			return err
-		}
+	if err := r.deepFLV(f, x); err != nil {
+		return err
 	}
 	if r.Ours {
 		r.plan = flv.Finalize(x, r.Size)

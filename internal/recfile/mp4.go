@@ -26,10 +26,8 @@ func (r *Recording) scanMP4(f bare) error {
 	case !x.Ours && x.State == bmff.Open:
 		r.copy = func(dst container.File) error { return bmff.Copy(dst, f, x) }
 	}
-	if f.job.Deep {
-		if err := r.deepMP4(f, x); err != nil {
-			return err
-		}
+	if err := r.deepMP4(f, x); err != nil {
+		return err
 	}
 	if r.plan != nil || r.copy != nil {
 		r.repairs(map[string]string{

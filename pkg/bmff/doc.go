@@ -13,7 +13,7 @@
 //	tables.go      the sample tables, streamed; decode.go: their decoder
 //	walk.go        bounded box headers
 //	scan.go        file -> Index; fragments.go, proof.go: from the fragments, and which of them count
-//	check.go       Index -> what a player may stumble over
+//	check.go       Index -> what a player may stumble over; verify.go: what has changed in the media
 //	finalize.go    Index -> the edits that finish a file
 //	copy.go        anybody's file -> a plain one
 //

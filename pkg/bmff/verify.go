@@ -8,18 +8,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtmptool/rtmptool/pkg/codec"
 	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-// Verify reads all of a file of ours that Scan made the index of, size bytes long, and
-// compares every fragment with its CRC; so it does with those that lie in the mdat of a
+// Verify reads all of a file that Scan made the index of, size bytes long. In one of ours
+// it compares every fragment with its CRC; so it does with those that lie in the mdat of a
 // closed file. What has changed since it was written it finds as M49, with its bytes and
-// its time. In a file of other makers there is nothing to compare, and it finds nothing.
-// The error is one of reading.
+// its time. A file of other makers has no checksums: there it finds (M33) frames of video
+// whose NAL units have lengths that do not add up. The error is one of reading.
 func Verify(r io.ReaderAt, size int64, x *Index) ([]container.Finding, error) {
-	if !x.Ours || x.State == Empty {
+	switch {
+	case x.State == Empty:
 		return nil, nil
+	case !x.Ours:
+		return units(r, x)
 	}
 	end := min(size, x.End)
 	s := &scanner{window: newWindow(r, end), index: &Index{}}
@@ -34,6 +38,23 @@ func Verify(r io.ReaderAt, size int64, x *Index) ([]container.Finding, error) {
 		v.holds(i, t)
 	}
 	return v.found(x), nil
+}
+
+// units finds frames whose NAL units do not fit into them.
+func units(r io.ReaderAt, x *Index) (all []container.Finding, err error) {
+	for _, t := range x.Tracks {
+		if t.Kind != media.Video {
+			continue
+		}
+		v, _ := codec.ParseVideo(t.Codec, t.Config) // of what cannot be read lengths have four bytes
+		found, err := container.Misfits(r, t, func(sample []byte) bool { return codec.UnitsFit(t.Codec, sample, v.NALULength) },
+			"M33", "rot: the lengths of the NAL units of %s do not add up: damaged, or written so")
+		if err != nil {
+			return nil, fmt.Errorf("mp4: %w", err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // verifier walks the fragments without the tracks: a CRC covers them all.

@@ -14,7 +14,7 @@
 //	proof.go     where tags go on behind damage
 //	damage.go    what is wrong with a tag, and what mends it
 //	note.go      the tag that holds what was damaged
-//	check.go     index -> findings
+//	check.go     index -> findings; verify.go: those of the media
 //	finalize.go  index -> the edits that finish a file
 //	copy.go      what is whole of anybody's file -> a file of ours
 //
