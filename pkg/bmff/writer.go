@@ -38,7 +38,7 @@ type Writer struct {
 	buffered int          // bytes of them
 	reserve  reserve
 	synced   atomic.Int64
-	marked   int64 // synced, as the last fragment tells it
+	before   int64 // synced, at the last flush
 	err      error // of a flush; the file can only be closed then
 }
 
@@ -172,10 +172,11 @@ func (w *Writer) Flush() error {
 		w.buf = appendBox(w.buf, "uuid")
 		w.buf = endBox(append(append(w.buf, uuidInit[:]...), w.init...), 0)
 	}
-	if synced := w.synced.Load(); synced < offset { // the fragment at a mark tells the one before: they lead back
-		w.marked = synced
+	before, synced := w.before, w.synced.Load()
+	if w.before = synced; synced == offset { // the fragment at a mark tells one before: they lead back
+		synced = before
 	}
-	m := mark{inBand: w.index.InBand, fileID: w.index.FileID, synced: w.marked}
+	m := mark{inBand: w.index.InBand, fileID: w.index.FileID, synced: synced}
 	if w.options.Now != nil {
 		m.wall = w.options.Now()
 	}
