@@ -108,6 +108,38 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestSessionRates: each connection may do so much at once, not once more, and again as
+// time passes.
+func TestSessionRates(t *testing.T) {
+	conn, _ := tcpPair(t)
+	s := newSession(New(Config{}), conn, false)
+	for name, tt := range map[string]struct {
+		rate  *rate
+		burst int
+		every time.Duration
+	}{
+		"commands":                  {&s.commands, 40, time.Second / 20},
+		"control messages":          {&s.controls, 50, time.Second / 50},
+		"changes of the chunk size": {&s.chunkSizes, 128, time.Minute / 128},
+	} {
+		now := time.Now()
+		for i := range tt.burst {
+			if !tt.rate.allow(now) {
+				t.Fatalf("%s: refused number %d of %d", name, i+1, tt.burst)
+			}
+		}
+		if tt.rate.allow(now) {
+			t.Errorf("%s: allowed one more than %d", name, tt.burst)
+		}
+		if now = now.Add(tt.every + time.Microsecond); !tt.rate.allow(now) {
+			t.Errorf("%s: refused one after %v", name, tt.every)
+		}
+		if tt.rate.allow(now) {
+			t.Errorf("%s: allowed two after %v", name, tt.every)
+		}
+	}
+}
+
 // TestCommandRate: a burst is served whole, a flood ends the connection.
 func TestCommandRate(t *testing.T) {
 	s := start(t, Config{})
@@ -152,7 +184,7 @@ func TestControlRate(t *testing.T) {
 	p.expect("closed")
 }
 
-// TestChunkSizeRate: the chunk size may change 128 times, one time more ends the
+// TestChunkSizeRate: the chunk size may change 128 times, a flood of changes ends the
 // connection.
 func TestChunkSizeRate(t *testing.T) {
 	s := start(t, Config{})

@@ -145,10 +145,20 @@ func TestReferencesDoNotMultiply(t *testing.T) {
 	}
 }
 
-func TestDeepNestingKeepsItsObjects(t *testing.T) {
-	values, err := Parse(bytes.Repeat([]byte{markerObject, 0, 1, 'a'}, 70000))
-	if !errors.Is(err, ErrLimit) || len(values) != 1 {
-		t.Errorf("%d values, %v", len(values), err)
+// 70,000 levels are too many for a stack; of objects what came before is kept.
+func TestDeepNesting(t *testing.T) {
+	const levels = 70_000
+	for name, b := range map[string][]byte{
+		"objects":       bytes.Repeat([]byte{markerObject, 0, 1, 'a'}, levels),
+		"strict arrays": nest(levels, "\x05"),
+		"ECMA arrays":   bytes.Repeat([]byte{markerECMAArray, 0, 0, 0, 1, 0, 1, 'a'}, levels),
+		"AMF3 arrays":   nest3(levels, "\x01"),
+		"AMF3 objects":  append([]byte{markerAMF3}, bytes.Repeat([]byte{marker3Object, 0x0B, 1, 3, 'a'}, levels)...),
+	} {
+		values, err := Parse(b)
+		if !errors.Is(err, ErrLimit) || name == "objects" && len(values) != 1 {
+			t.Errorf("%s: %d values, %v", name, len(values), err)
+		}
 	}
 }
 

@@ -39,6 +39,8 @@ func TestMessageLimits(t *testing.T) {
 		{"command", TypeCommandAMF0, false, 1 << 20},
 		{"AMF3 command", TypeCommandAMF3, false, 1 << 20},
 		{"data", TypeDataAMF0, false, 1 << 20},
+		{"AMF3 data", TypeDataAMF3, false, 1 << 20},
+		{"aggregate", TypeAggregate, false, 1<<24 - 1},
 		{"unknown", 99, false, 1 << 20},
 		{"command before media is allowed", TypeCommandAMF0, true, 64 << 10},
 		{"video before media is allowed", TypeVideo, true, 64 << 10},
@@ -157,6 +159,24 @@ func TestManyChunkStreams(t *testing.T) {
 	c, _ := newReader(bytes.NewReader(b))
 	if _, err := readAll(c); err != io.EOF || len(c.streams) != maxCSIDs {
 		t.Errorf("%d chunk streams are remembered, %v", len(c.streams), err)
+	}
+}
+
+// Messages of 16 MiB begun on all 65536 chunk streams end the connection before they
+// cost anything.
+func TestManyDeclaredMessages(t *testing.T) {
+	var b []byte
+	for csid := 64; csid < 64+1<<16; csid++ {
+		b = append(b, begun(csid, maxVideo)...)
+	}
+	c, _ := newReader(bytes.NewReader(b))
+	n := allocated(func() {
+		if _, err := readAll(c); !isViolation(err, "more than 64 chunk streams with unfinished messages") {
+			t.Error(err)
+		}
+	})
+	if n > 1<<20 {
+		t.Errorf("allocated %d bytes", n)
 	}
 }
 
