@@ -135,7 +135,7 @@ func TestDeclaredMemory(t *testing.T) {
 				return tt.answer(c)
 			})
 			cost := (s.memory() - before) / connections
-			t.Logf("%d bytes for each of %d connections", cost, connections)
+			t.Logf("%s declared: %d bytes for each of %d connections", tt.name, cost, connections)
 			if cost > limit {
 				t.Errorf("each takes %d bytes, at most %d are allowed", cost, limit)
 			}
