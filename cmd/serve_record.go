@@ -71,7 +71,8 @@ func (o *recordOptions) prepare(ctx context.Context, log zerolog.Logger) (*recor
 	if err != nil {
 		return nil, err
 	}
-	return &record.Config{Dir: o.dir, Format: record.Format(o.format), Segment: time.Duration(o.segment), SyncEvery: o.sync, Low: space.Low, Logger: log}, nil
+	return &record.Config{Dir: o.dir, Format: record.Format(o.format), Segment: time.Duration(o.segment), SyncEvery: o.sync,
+		Low: space.Low, Spare: space.Spare, Logger: log}, nil
 }
 
 // target is where recordings go, empty if nothing is recorded.

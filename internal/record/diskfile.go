@@ -12,7 +12,8 @@ import (
 // diskFile is a recording on a real disk.
 type diskFile struct {
 	*os.File
-	named bool // its directory entry is durable; owned by whoever syncs
+	named bool                   // its directory entry is durable; owned by whoever syncs
+	spare func(bytes int64) bool // see Config
 }
 
 // Sync waits until what was written would survive a power cut; the first time the

@@ -84,7 +84,7 @@ func (c *Config) CreateFile(stream string, at time.Time, ext string) (File, stri
 		if err != nil {
 			return nil, path, errors.Join(&fs.PathError{Op: "lock", Path: path, Err: err}, f.Close(), os.Remove(path))
 		}
-		return &diskFile{File: f}, path, nil
+		return &diskFile{File: f, spare: c.Spare}, path, nil
 	}
 }
 

@@ -38,6 +38,10 @@ type Config struct {
 	// and those that are written end. nil means that there is always room. See Space.
 	Low func() error
 
+	// Spare tells whether the disk has so many bytes beside what it must keep free: a
+	// small part of that is reserved for what is to come. nil means that it has. See Space.
+	Spare func(bytes int64) bool
+
 	// Failed, if set, is told why nothing is recorded of a stream from now on. It must
 	// not wait for the disk.
 	Failed func(stream string, err error)

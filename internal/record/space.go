@@ -59,6 +59,13 @@ func (s *Space) Low() error {
 	return s.low
 }
 
+// Spare tells whether so many bytes can be taken from the disk while it keeps free
+// what it must. One that does not answer has them.
+func (s *Space) Spare(bytes int64) bool {
+	free, _, err := s.room(s.dir)
+	return err != nil || free >= s.min && free-s.min >= uint64(bytes)
+}
+
 func (s *Space) ask() {
 	free, _, err := s.room(s.dir)
 	want := s.min

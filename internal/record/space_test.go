@@ -47,6 +47,24 @@ func TestSpace(t *testing.T) {
 	})
 }
 
+// What may be taken leaves as much as must be free, to the byte.
+func TestSpare(t *testing.T) {
+	for _, tt := range []struct {
+		free  uint64
+		bytes int64
+		err   error
+		spare bool
+	}{
+		{150, 50, nil, true}, {150, 51, nil, false}, {100, 0, nil, true}, {99, 0, nil, false}, {0, 1, nil, false},
+		{0, 50, errors.New("stale handle"), true},
+	} {
+		s := &Space{min: 100, room: func(string) (uint64, uint64, error) { return tt.free, 1000, tt.err }}
+		if got := s.Spare(tt.bytes); got != tt.spare {
+			t.Errorf("%d bytes of %d: %v", tt.bytes, tt.free, got)
+		}
+	}
+}
+
 func TestNewSpace(t *testing.T) {
 	s, err := NewSpace(t.TempDir(), -1)
 	if err != nil || s.min == 0 || s.min > defaultMinFree {

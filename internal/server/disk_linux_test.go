@@ -245,9 +245,9 @@ func (f *syncedFile) Sync() error {
 }
 
 // Reserve is there for MP4 files.
-func (f *syncedFile) Reserve(end int64) error {
+func (f *syncedFile) Reserve(end, more int64) error {
 	if r, ok := f.File.(bmff.Reserver); ok {
-		return r.Reserve(end)
+		return r.Reserve(end, more)
 	}
 	return errors.ErrUnsupported
 }

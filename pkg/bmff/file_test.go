@@ -44,11 +44,11 @@ func (m *memory) Truncate(size int64) error {
 
 func (m *memory) Sync() error { return nil }
 
-func (m *memory) Reserve(end int64) error {
+func (m *memory) Reserve(end, more int64) error {
 	if m.reserve == nil {
 		return nil
 	}
-	return m.reserve(end)
+	return m.reserve(end + more)
 }
 
 // testHVCC is an hvcC without parameter sets.

@@ -14,8 +14,9 @@ var ErrNoRoom = errors.New("no room on the disk for another fragment and the end
 
 // Reserver is a File that can keep room for what will be written.
 type Reserver interface {
-	// Reserve sees to it that the file can grow up to an offset. Its size stays.
-	Reserve(end int64) error
+	// Reserve sees to it that the file can grow up to an offset, and by so many bytes
+	// more, which are for later: if they are refused, fewer are asked for. Its size stays.
+	Reserve(end, more int64) error
 }
 
 // reserve keeps room on the disk for the end of a file, so that it can be closed
@@ -51,7 +52,7 @@ func (r *reserve) keep(end int64, x *Index, runs []*run) error {
 		if step < reserveExtra {
 			step = 0
 		}
-		err := r.file.Reserve(need + step)
+		err := r.file.Reserve(need, step)
 		switch {
 		case err == nil:
 			r.end = need + step

@@ -119,7 +119,7 @@ func (d *Disk) Sync() error {
 }
 
 // Reserve takes no room: what is kept there is not in the file.
-func (d *Disk) Reserve(int64) error { return nil }
+func (d *Disk) Reserve(int64, int64) error { return nil }
 
 // State is what the disk holds after a cut.
 type State struct {
