@@ -136,8 +136,8 @@ func TestDeclaredMemory(t *testing.T) {
 			})
 			cost := (s.memory() - before) / connections
 			t.Logf("%s declared: %d bytes for each of %d connections", tt.name, cost, connections)
-			if cost > limit {
-				t.Errorf("each takes %d bytes, at most %d are allowed", cost, limit)
+			if cost >= limit {
+				t.Errorf("each takes %d bytes, fewer than %d are allowed", cost, limit)
 			}
 		})
 	}

@@ -105,3 +105,48 @@ func TestHostileNames(t *testing.T) {
 		}
 	}
 }
+
+// TestHostileApplications: nor whatever its application is called.
+func TestHostileApplications(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "a", "b", "recordings")
+	if err := record.Prepare(dir); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Config{Record: &record.Config{Dir: dir}})
+	want := 0
+	for _, tt := range hostileNames {
+		p := s.dial()
+		p.command(0, "connect", 1, amf.Object{{Key: "app", Value: tt.key}})
+		p.skipTo("_result 1")
+		p.command(1, "publish", 3, nil, "live") // as long as the application is elsewhere
+		if tt.file == "" {
+			p.expect("onStatus/1 NetStream.Publish.BadName", "closed")
+			continue
+		}
+		p.expect("begin 1", "onStatus/1 NetStream.Publish.Start")
+		p.send(video(0, goodHeader), video(0, keyFrame("x")))
+		p.fence()
+		_ = p.Close()
+		s.await("the session has ended", func() bool { return s.sessionCount() == 0 })
+		want++
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	safe := regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,189}\.flv$`)
+	if err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if want--; filepath.Dir(path) != dir || !safe.MatchString(filepath.Base(path)) {
+			t.Errorf("%q was made", path)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want != 0 {
+		t.Errorf("%d recordings are missing", want)
+	}
+}
