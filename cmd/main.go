@@ -85,7 +85,7 @@ and finishes those that a crash left behind.`,
 		return usageError{hintError{err, fmt.Sprintf("see: %s --help", c.CommandPath())}}
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newServe(), newInspect(), newFix(), newVersion())
+	root.AddCommand(newServe(), newInspect(), newFix(), newBench(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	complete(root)

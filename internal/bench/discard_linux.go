@@ -1,0 +1,37 @@
+package bench
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// discard counts what comes and has the system throw it away (MSG_TRUNC, tcp(7)).
+func discard(conn *net.TCPConn, bytes *atomic.Int64) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	const most = 4 << 20
+	for {
+		var n uintptr
+		var failed unix.Errno
+		err := raw.Read(func(fd uintptr) bool {
+			n, _, failed = unix.Syscall6(unix.SYS_RECVFROM, fd, 0, most, unix.MSG_TRUNC, 0, 0)
+			return failed != unix.EAGAIN
+		})
+		switch {
+		case err != nil:
+			return err
+		case failed == unix.EINTR:
+			continue
+		case failed != 0:
+			return failed
+		case n == 0:
+			return io.EOF
+		}
+		bytes.Add(int64(n))
+	}
+}

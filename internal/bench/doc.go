@@ -1,0 +1,9 @@
+// Package bench is a load generator for any RTMP server: publishers with a stamp in
+// each video frame, players that read it, and what the server's process used
+// meanwhile.
+//
+// A publisher works by the clock (an open loop): a frame that a slow server holds up
+// does not hold up the next one's stamp, so that no wait is left out. One player in ten
+// reads messages and their stamps; the others count bytes, and on Linux have the system
+// throw them away unread, so that the generator costs little beside the server.
+package bench

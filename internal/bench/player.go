@@ -1,0 +1,110 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
+)
+
+// player plays one stream.
+type player struct {
+	stream  *stream
+	reads   bool // messages, and their stamps
+	slow    bool // stops reading once it is here
+	bytes   atomic.Int64
+	bytesAt int64 // when counting began
+	lost    atomic.Bool
+	here    chan struct{} // closed with the first keyframe, or an error
+	joined  func()
+}
+
+func newPlayer(s *stream, reads bool) *player {
+	p := &player{stream: s, reads: reads, here: make(chan struct{})}
+	p.joined = sync.OnceFunc(func() { close(p.here) })
+	return p
+}
+
+// counter counts what is read of a connection.
+type counter struct {
+	*net.TCPConn
+	bytes *atomic.Int64
+}
+
+func (c counter) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// play plays until the context ends.
+func (r *run) play(ctx context.Context, p *player) error {
+	address, err := rtmp.ParseAddress(p.stream.url)
+	if err != nil {
+		return err
+	}
+	begin := r.now()
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	client := rtmp.NewClient(rtmp.NewConn(counter{conn, &p.bytes}, conn), address)
+	if err := client.Play(); err != nil {
+		return err
+	}
+	for {
+		m, err := client.ReadMessage()
+		if err != nil {
+			return fmt.Errorf("before the first keyframe: %w", err)
+		}
+		if m.Type == rtmp.TypeVideo && isKey(m.Body) {
+			break
+		}
+	}
+	r.first.add(r.now() - begin)
+	p.joined()
+	switch {
+	case p.slow:
+		<-ctx.Done()
+		return nil
+	case p.reads:
+		return r.readStamps(client, begin)
+	}
+	return discard(conn, &p.bytes)
+}
+
+// readStamps reads messages to the end. Frames from before the player joined are what the
+// server had kept for it: their age is no latency.
+func (r *run) readStamps(client *rtmp.Client, joined time.Duration) error {
+	next, known := uint64(0), false
+	for {
+		m, err := client.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if m.Type != rtmp.TypeVideo || !isFrame(m.Body) {
+			continue
+		}
+		s, ok := findStamp(m.Body)
+		if !ok {
+			continue
+		}
+		if r.counting.Load() && s.due >= joined {
+			took := r.now() - s.due
+			r.latency.add(took)
+			r.second.Load().add(took)
+			r.frames.Add(1)
+			if known && s.frame > next {
+				r.gaps.Add(1)
+				r.missing.Add(int64(s.frame - next))
+			}
+		}
+		next, known = s.frame+1, true
+	}
+}

@@ -1,0 +1,267 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
+)
+
+// Options is what a run does.
+type Options struct {
+	URL        string // rtmp://host/app/key; with several publishers the keys are key_1, key_2, …
+	Publishers int    // 0: players of a stream that somebody else publishes
+	Players    int    // of each stream
+	Slow       int    // players beside them that stop reading, of each stream
+	Bitrate    int64  // bit/s of a stream, sound included
+	FPS        int
+	GOP        time.Duration // from one keyframe to the next
+	Codec      string        // h264 or hevc
+	Duration   time.Duration // measured, once everybody is there
+	Ramp       time.Duration // over which players join; 0: all at once
+	PID        int           // of the server; 0: its processor time and memory are unknown
+}
+
+// Check tells what is wrong with options.
+func (o Options) Check() error {
+	_, err := o.source()
+	if err == nil {
+		_, err = rtmp.ParseAddress(o.URL)
+	}
+	switch {
+	case err != nil:
+		return err
+	case o.Publishers < 0 || o.Players < 0 || o.Slow < 0:
+		return errors.New("a number of publishers or players is negative")
+	case o.Publishers == 0 && o.Players == 0:
+		return errors.New("nobody would publish or play: give publishers or players")
+	case o.Duration < time.Second:
+		return fmt.Errorf("a duration of %v is too short: use 1s or more", o.Duration)
+	case o.Ramp < 0:
+		return fmt.Errorf("a ramp of %v is negative", o.Ramp)
+	}
+	return nil
+}
+
+func (o Options) source() (*source, error) {
+	if o.FPS < 1 || o.FPS > 240 {
+		return nil, fmt.Errorf("%d frames a second: use 1 to 240", o.FPS)
+	}
+	frames := int(o.GOP.Seconds()*float64(o.FPS) + 0.5)
+	if frames < 1 || frames > 10000 {
+		return nil, fmt.Errorf("a keyframe every %v: use a frame to 10000 frames", o.GOP)
+	}
+	if o.Bitrate < 1 || o.Bitrate > 1e9 {
+		return nil, fmt.Errorf("a bitrate of %d bit/s: use 1 to 1000000000", o.Bitrate)
+	}
+	return newSource(o.Codec, o.Bitrate, o.FPS, frames)
+}
+
+const (
+	sampled   = 10 // one player in so many reads stamps
+	dialLimit = 10 * time.Second
+	joinLimit = 15 * time.Second // for the first keyframe, once everybody has joined
+)
+
+// run is a run at work. Everything that publishers and players count is atomic.
+type run struct {
+	options  Options
+	source   *source
+	began    time.Time
+	streams  []*stream
+	players  []*player
+	counting atomic.Bool
+
+	latency, first histogram
+	second         atomic.Pointer[histogram] // latency of the second at work
+	late           histogram                 // of the generator: from due to its write
+	gaps, missing  atomic.Int64
+	frames         atomic.Int64 // read by those that read stamps
+
+	problems problems
+}
+
+type stream struct {
+	url             string
+	bytes           atomic.Int64 // put on the wire
+	messages        atomic.Int64
+	ready           chan struct{} // closed once it is published
+	bytesAt, sentAt int64         // when counting began
+}
+
+// problems keeps the first few of them, and how often each came.
+type problems struct {
+	mu   sync.Mutex
+	all  []string
+	more int
+}
+
+func (p *problems) add(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	const kept = 5
+	switch text := fmt.Sprintf(format, args...); {
+	case slices.Contains(p.all, text), len(p.all) == kept:
+		p.more++
+	default:
+		p.all = append(p.all, text)
+	}
+}
+
+func (r *run) now() time.Duration { return time.Since(r.began) }
+
+// Run does what options say. It calls watch, if there is one, each second from one
+// goroutine. The error is that nothing could be measured; a context that ends early ends
+// the measurement.
+func Run(ctx context.Context, o Options, watch func(Second)) (*Result, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	server, err := openProcess(o.PID)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{options: o, began: time.Now()}
+	r.source, _ = o.source()
+	r.second.Store(new(histogram))
+	for i := range max(o.Publishers, 1) {
+		r.streams = append(r.streams, &stream{url: streamURL(o.URL, i, o.Publishers), ready: make(chan struct{})})
+	}
+	all, stop := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer stop()
+
+	if err := r.startPublishers(ctx, all, &working); err != nil {
+		return nil, err
+	}
+	if err := r.startPlayers(ctx, all, &working); err != nil {
+		return nil, err
+	}
+	return r.measure(ctx, server, watch), nil
+}
+
+// streamURL gives each of several publishers a key of its own.
+func streamURL(url string, i, publishers int) string {
+	if publishers < 2 {
+		return url
+	}
+	path, query, asked := strings.Cut(url, "?")
+	path += "_" + strconv.Itoa(i+1)
+	if asked {
+		path += "?" + query
+	}
+	return path
+}
+
+func (r *run) startPublishers(ctx, all context.Context, working *sync.WaitGroup) error {
+	if r.options.Publishers == 0 {
+		close(r.streams[0].ready)
+		return nil
+	}
+	failed := make(chan error, len(r.streams))
+	for i, s := range r.streams {
+		working.Go(func() {
+			// Frames of different streams are not due in the same instant.
+			phase := r.source.dueAt(1) * time.Duration(i) / time.Duration(len(r.streams))
+			if err := r.publish(all, s, phase); err != nil && all.Err() == nil {
+				select {
+				case <-s.ready:
+					r.problems.add("publisher: %v", err)
+				default:
+					failed <- fmt.Errorf("publish %s: %w", s.url, err)
+				}
+			}
+		})
+	}
+	for _, s := range r.streams {
+		select {
+		case <-s.ready:
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// startPlayers returns when everybody has seen a keyframe, or no more are to be expected.
+func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) error {
+	for range r.options.Players {
+		for _, s := range r.streams {
+			r.players = append(r.players, newPlayer(s, len(r.players)%sampled == 0))
+		}
+	}
+	for range r.options.Slow {
+		for _, s := range r.streams {
+			p := newPlayer(s, false)
+			p.slow = true
+			r.players = append(r.players, p)
+		}
+	}
+	begin := time.Now()
+	for i, p := range r.players {
+		joins := begin.Add(r.options.Ramp * time.Duration(i) / time.Duration(len(r.players)))
+		select {
+		case <-time.After(time.Until(joins)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		working.Go(func() {
+			if err := r.play(all, p); err != nil && all.Err() == nil {
+				p.lost.Store(true)
+				r.problems.add("player: %v", err)
+			}
+			p.joined()
+		})
+	}
+	limit := time.After(joinLimit)
+	for _, p := range r.players {
+		select {
+		case <-p.here:
+		case <-limit:
+			return r.none()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return r.none()
+}
+
+// none is an error if there is not one player, where there should be some.
+func (r *run) none() error {
+	for _, p := range r.players {
+		select {
+		case <-p.here:
+			if !p.lost.Load() {
+				return nil
+			}
+		default:
+		}
+	}
+	if len(r.players) == 0 {
+		return nil
+	}
+	if len(r.problems.all) > 0 {
+		return fmt.Errorf("no player got a keyframe: %s", r.problems.all[0])
+	}
+	return fmt.Errorf("no player got a keyframe within %v: is %s published?", joinLimit, r.streams[0].url)
+}
+
+func dial(ctx context.Context, a rtmp.Address) (*net.TCPConn, error) {
+	d := net.Dialer{Timeout: dialLimit}
+	c, err := d.DialContext(ctx, "tcp", a.Host)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
+}
