@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,6 +85,14 @@ arguments.`,
 }
 
 func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) error {
+	var page *os.File
+	if o.out != "" { // an error is told before the work
+		var err error
+		if page, err = os.Create(o.out); err != nil {
+			return err
+		}
+		defer page.Close()
+	}
 	screen := status.NewScreen(stderr, isTerminal(stderr) && !o.quiet)
 	lines := []string{bench.Header}
 	result, err := bench.Run(ctx, o.Options, func(s bench.Second) {
@@ -98,11 +107,14 @@ func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) err
 		screen.Show(lines)
 	})
 	screen.Show(nil)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return hintError{err, "is a server listening there?"}
+	}
 	if err != nil {
 		return err
 	}
-	if o.out != "" {
-		if err := writePage(o.out, result); err != nil {
+	if page != nil {
+		if err := errors.Join(bench.HTML(page, result), page.Close()); err != nil {
 			return err
 		}
 	}
@@ -115,14 +127,6 @@ func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) err
 		err = fmt.Errorf("%d of %d players lost their connection", result.Lost, result.Players)
 	}
 	return err
-}
-
-func writePage(path string, r *bench.Result) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(bench.HTML(f, r), f.Close())
 }
 
 // rateValue is a flag's number of bits a second: "500k", "4M", "2500000".

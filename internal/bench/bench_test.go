@@ -1,0 +1,354 @@
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rtmptool/rtmptool/internal/server"
+	"github.com/rtmptool/rtmptool/pkg/flv"
+	"github.com/rtmptool/rtmptool/pkg/media"
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestStamp(t *testing.T) {
+	for _, tc := range []struct {
+		stamp stamp
+		want  string
+	}{
+		{stamp{}, "f1e2d3c4 808080808080 8080808080"},
+		{stamp{129 * time.Microsecond, 300}, "f1e2d3c4 808080808181 80808082ac"},
+		{stamp{(1<<42 - 1) * time.Microsecond, 1<<35 - 1}, "f1e2d3c4 ffffffffffff ffffffffff"},
+	} {
+		b := make([]byte, stampSize)
+		tc.stamp.put(b)
+		if got := hex.EncodeToString(b); got != strings.ReplaceAll(tc.want, " ", "") {
+			t.Errorf("%v is %s, want %s", tc.stamp, got, tc.want)
+		}
+		if got, ok := readStamp(b); !ok || got != tc.stamp {
+			t.Errorf("read %v, %v, want %v", got, ok, tc.stamp)
+		}
+	}
+	if _, ok := readStamp([]byte(stampMark)); ok {
+		t.Error("a stamp that is cut was read")
+	}
+}
+
+// Whatever was added, a quantile is at most 1/32 above what it should be, and not below.
+func TestHistogram(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		var h histogram
+		var all []time.Duration
+		for range 1 + random.IntN(2000) {
+			d := time.Duration(random.Int64N(1<<random.IntN(32))) * time.Microsecond
+			h.add(d)
+			all = append(all, d)
+		}
+		slices.Sort(all)
+		shares := []float64{0, 0.5, 0.9, 0.99, 0.999}
+		got, n := h.quantiles(shares...)
+		if n != uint64(len(all)) {
+			t.Fatalf("%d of %d", n, len(all))
+		}
+		for i, share := range shares {
+			want := all[min(int(share*float64(len(all))), len(all)-1)]
+			if got[i] < want || got[i] > want+want/fine {
+				t.Errorf("%g of %d: %v, want %v", share, n, got[i], want)
+			}
+		}
+	}
+	var none histogram
+	if got, n := none.quantiles(0.5); n != 0 || got[0] != 0 {
+		t.Errorf("of nothing: %v, %d", got, n)
+	}
+}
+
+// What is sent is of the bitrate that was asked for, what servers take it for, free of
+// start codes, and carries its stamp.
+func TestSource(t *testing.T) {
+	for codec, want := range map[string]media.Codec{"h264": media.H264, "hevc": media.H265} {
+		for _, bitrate := range []int64{300e3, 4e6, 20e6} {
+			s, err := newSource(codec, bitrate, 30, 60)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range s.head() {
+				if p, err := flv.Parse(m.Type, m.Body); err != nil || p.Role != media.Decoder {
+					t.Errorf("%s: header %x: %+v, %v", codec, m.Body, p, err)
+				}
+			}
+			total := 0
+			for n := range 120 {
+				st := stamp{s.dueAt(n).Truncate(time.Microsecond), uint64(n)}
+				body := s.appendFrame(nil, n, st)
+				total += len(body)
+				p, err := flv.Parse(rtmp.TypeVideo, body)
+				if err != nil || p.Codec != want || p.Key != (n%60 == 0) || p.Role != media.Frame {
+					t.Fatalf("%s: frame %d: %+v, %v", codec, n, p, err)
+				}
+				if isKey(body) != p.Key || !isFrame(body) {
+					t.Errorf("%s: frame %d is not known again", codec, n)
+				}
+				if got, ok := findStamp(body); !ok || got != st {
+					t.Errorf("%s: frame %d has the stamp %v, %v", codec, n, got, ok)
+				}
+				unit := len(s.video.frame)
+				if size := binary.BigEndian.Uint32(body[unit:]); int(size) != len(body)-unit-4 {
+					t.Errorf("%s: a NAL unit of %d bytes in a message of %d", codec, size, len(body))
+				}
+				if strings.Contains(string(body[unit+4:]), "\x00\x00") {
+					t.Errorf("%s: frame %d looks like a start code", codec, n)
+				}
+			}
+			sound := float64(len(aacFrame)) * 8 * float64(time.Second) / float64(aacTime)
+			if got := float64(total)*8/4 + sound; got < 0.98*float64(bitrate) || got > float64(bitrate) {
+				t.Errorf("%s: %.0f bit/s, want %d", codec, got, bitrate)
+			}
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	good := Options{URL: "rtmp://host/live/a", Publishers: 1, Players: 1, Bitrate: 4e6, FPS: 30, GOP: 2 * time.Second, Codec: "h264", Duration: time.Second}
+	if err := good.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(o *Options){
+		`codec "vp6" is unknown`:   func(o *Options) { o.Codec = "vp6" },
+		`want rtmp://host/app/key`: func(o *Options) { o.URL = "http://host/live/a" },
+		"nobody would publish":     func(o *Options) { o.Publishers, o.Players = 0, 0 },
+		"is negative":              func(o *Options) { o.Slow = -1 },
+		"ramp of -1s is negative":  func(o *Options) { o.Ramp = -time.Second },
+		"is too short":             func(o *Options) { o.Duration = time.Millisecond },
+		"is too small":             func(o *Options) { o.Bitrate = 70e3 },
+		"a keyframe would be":      func(o *Options) { o.Bitrate, o.FPS = 1e9, 1 },
+		"0 frames a second":        func(o *Options) { o.FPS = 0 },
+		"a keyframe every 0s":      func(o *Options) { o.GOP = 0 },
+		"a bitrate of 0":           func(o *Options) { o.Bitrate = 0 },
+	} {
+		o := good
+		change(&o)
+		if err := o.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func serve(t *testing.T) string {
+	t.Helper()
+	s := server.New(server.Config{Listen: []string{"127.0.0.1:0"}})
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "rtmp://" + s.Addresses()[0].String() + "/live/bench"
+}
+
+// Everybody gets everything, those that stop reading count for nothing, and each second is told.
+func TestRun(t *testing.T) {
+	o := Options{URL: serve(t), Publishers: 2, Players: 6, Slow: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "hevc", Duration: 2 * time.Second, Ramp: 100 * time.Millisecond}
+	var seconds []Second
+	r, err := Run(t.Context(), o, func(s Second) { seconds = append(seconds, s) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Players != 12 || r.Slow != 2 || r.Lost != 0 || len(r.Problems) != 0 {
+		t.Errorf("%d players, %d slow, %d lost: %v", r.Players, r.Slow, r.Lost, r.Problems)
+	}
+	if len(seconds) != 2 || !slices.Equal(seconds, r.PerSecond) {
+		t.Errorf("seconds: %+v, %+v", seconds, r.PerSecond)
+	}
+	// A frame may be on its way at either end.
+	if r.Share < 0.8 || r.LeastShare < 0.7 || r.Share > 1 || r.LeastShare > r.Share {
+		t.Errorf("share %g, least %g", r.Share, r.LeastShare)
+	}
+	if r.Frames == 0 || r.Gaps != 0 || r.Missing != 0 || r.Latency.Max < r.Latency.P50 || r.FirstKeyframe.Max == 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A stream that somebody else publishes has no share that could be known.
+func TestRunPlayersOnly(t *testing.T) {
+	url := serve(t)
+	stop := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	published := make(chan error, 1)
+	o := Options{URL: url, Publishers: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "h264", Duration: time.Hour}
+	var once bool
+	go func() {
+		_, err := Run(ctx, o, func(Second) {
+			if !once {
+				once = true
+				close(stop)
+			}
+		})
+		published <- err
+	}()
+	<-stop
+	o.Publishers, o.Players, o.Duration = 0, 2, time.Second
+	r, err := Run(t.Context(), o, nil)
+	cancel()
+	if err != nil || r.Delivered.Bytes == 0 || r.Published.Bytes != 0 || r.Share != 0 || r.Lost != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := <-published; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunFails(t *testing.T) {
+	url := serve(t)
+	busy, cancel := context.WithCancel(t.Context())
+	o := Options{URL: url, Publishers: 1, Players: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second, Codec: "h264", Duration: time.Hour}
+	first := make(chan struct{})
+	var once bool
+	done := make(chan *Result, 1)
+	go func() {
+		r, _ := Run(busy, o, func(Second) {
+			if !once {
+				once = true
+				close(first)
+			}
+		})
+		done <- r
+	}()
+	<-first
+	if _, err := Run(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), "publish "+url) || !strings.Contains(err.Error(), "BadName") {
+		t.Errorf("a name that is taken: %v", err)
+	}
+	cancel()
+	if r := <-done; r == nil || len(r.PerSecond) == 0 {
+		t.Error("what was measured before it was interrupted is gone")
+	}
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	o.URL = "rtmp://" + l.Addr().String() + "/live/bench"
+	if _, err := Run(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("nobody listens: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	o.URL = url + "2"
+	if _, err := Run(ended, o, nil); err == nil {
+		t.Error("a run that was over before it began has a result")
+	}
+}
+
+func TestStreamURL(t *testing.T) {
+	for _, tc := range []struct {
+		i, publishers int
+		want          string
+	}{
+		{0, 1, "rtmp://h/live/a?token=x"},
+		{0, 2, "rtmp://h/live/a_1?token=x"},
+		{9, 10, "rtmp://h/live/a_10?token=x"},
+	} {
+		if got := streamURL("rtmp://h/live/a?token=x", tc.i, tc.publishers); got != tc.want {
+			t.Errorf("%s, want %s", got, tc.want)
+		}
+	}
+}
+
+func sample() *Result {
+	r := &Result{
+		Schema: 1, URL: "rtmp://127.0.0.1/live/bench", Began: time.Date(2026, 1, 15, 14, 30, 22, 0, time.UTC), Seconds: 3,
+		Publishers: 1, Players: 200, Slow: 1, Bitrate: 4e6, FPS: 30, Codec: "h264",
+		Published: Traffic{1.5e6, 5e5}, Delivered: Traffic{300e6, 100e6}, Share: 1, LeastShare: 0.9987, Lost: 1,
+		Frames: 1800, Gaps: 1, Missing: 2,
+		Latency: Latency{1.25, 4.5, 9, 12.5}, FirstKeyframe: Latency{3, 8, 9, 9.5}, Late: Latency{0.5, 1.25, 2, 3},
+		Server:    &Usage{CPU: 0.2, PerGB: 0.667, PerDelivery: 4.5, Peak: 32e6},
+		Generator: &Usage{CPU: 0.15, PerGB: 0.5, PerDelivery: 3.4, Peak: 40e6},
+		Problems:  []string{"player: EOF"}, More: 3,
+	}
+	for i := range 3 {
+		r.PerSecond = append(r.PerSecond, Second{At: i + 1, In: 5e5, Out: 100e6, Players: 200, Server: 0.07, Latency: Latency{1, 4, 5, float64(6 + i)}})
+	}
+	return r
+}
+
+func TestText(t *testing.T) {
+	var b strings.Builder
+	if err := Text(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `rtmp://127.0.0.1/live/bench  1 publisher of 4.0 Mbit/s h264, 200 players and 1 that stopped reading, 3 s
+  published      4.0 Mbit/s, 1.5 MB
+  delivered      800.0 Mbit/s, 300.0 MB, 100.00 % (the player that got least: 99.87 %)
+  lost           1 player
+  gaps           1 in 1800 frames, 2 frames missing (of 1 player in 10)
+  latency        p50 1.2 ms, p99 4.5 ms, p99.9 9.0 ms, max 12.5 ms
+  first keyframe p50 3.0 ms, p99 8.0 ms, p99.9 9.0 ms, max 9.5 ms
+  server         0.20 s of CPU, 0.667 s/GB, 4.5 us a delivery, at most 32.0 MB of memory
+  generator      0.15 s of CPU, 0.500 s/GB, 3.4 us a delivery, at most 40.0 MB of memory; frames written after they were due: p99 1.2 ms
+  problem        player: EOF
+  problem        and 3 more
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+	if got, want := Line(sample().PerSecond[1]), "     2      200    4.0 M  800.0 M     1.0     4.0     7.0        0      7%"; got != want {
+		t.Errorf("got\n%s\nwant\n%s\n%s", got, want, Header)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	var b strings.Builder
+	if err := JSON(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(b.String()), &got); err != nil || strings.Count(b.String(), "\n") != 1 {
+		t.Fatalf("%v\n%s", err, b.String())
+	}
+	if got["schema"] != 1.0 || got["least_share"] != 0.9987 || got["latency_ms"].(map[string]any)["p99.9"] != 9.0 || len(got["per_second"].([]any)) != 3 {
+		t.Errorf("%s", b.String())
+	}
+}
+
+func TestHTML(t *testing.T) {
+	r := sample()
+	r.URL = "rtmp://h/<script>"
+	var b strings.Builder
+	if err := HTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	if strings.Contains(text, "<script>") || strings.Contains(text, "ZgotmplZ") {
+		t.Error("what was given is not escaped")
+	}
+	for _, want := range []string{"<svg", "99.87 %", "player: EOF", `points="56.0,`, "p99", "Delivered, Mbit/s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q", want)
+		}
+	}
+	if n := strings.Count(text, "<polyline"); n != 5 {
+		t.Errorf("%d lines", n)
+	}
+	if err := HTML(&b, &Result{}); err != nil {
+		t.Errorf("an empty result: %v", err)
+	}
+}
