@@ -6,7 +6,7 @@ KILLS     ?= 200
 staticcheck = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 gotest      = go run ./.ci/gotest -count=1 -timeout 6m
 # ./... leaves out directories with a dot.
-all         = ./... ./.ci/gotest ./.packaging/generate
+all         = ./... ./.ci/gotest ./.ci/benchpeers ./.packaging/generate
 
 .PHONY: help
 help: ## list the targets
@@ -51,6 +51,10 @@ bench: ## run the benchmarks (BENCH=regexp, PKG=./pkg/flv)
 			if (took && ffmpeg) printf "ffmpeg -c copy of the same file: %.1f s, %.0f times as long\n", ffmpeg, ffmpeg / took; \
 			else if (took) print "ffmpeg -c copy of the same file: not measured, FFmpeg is missing: run .ci/tools"; \
 			exit bad }'
+
+.PHONY: bench-peers
+bench-peers: ## measure rtmptool beside nginx-rtmp (SRS_BIN, MEDIAMTX_BIN, LAL_BIN: those too), into docs/performance.md
+	@go run ./.ci/benchpeers -write
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (30s)

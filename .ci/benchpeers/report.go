@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report is everything that was measured.
+type report struct {
+	began    time.Time
+	rounds   int
+	duration time.Duration
+	servers  []server
+	all      []measured
+}
+
+type measured struct {
+	scenario
+	of     map[string][]result // by server
+	floors []float64           // s/GB, one a round
+}
+
+// each returns one figure of all rounds.
+func each(all []result, figure func(result) float64) (values []float64) {
+	for _, r := range all {
+		values = append(values, figure(r))
+	}
+	return values
+}
+
+func perGB(r result) float64 { return r.Server.PerGB }
+func p99(r result) float64   { return r.Latency.P99 }
+func peak(r result) float64  { return r.Server.Peak / 1e6 }
+func lacks(r result) float64 { return (1 - r.Least) * 100 }
+
+func worst(all []float64) (most float64) {
+	for _, v := range all {
+		most = max(most, v)
+	}
+	return most
+}
+
+// text is the section that goes into docs/performance.md.
+func (r *report) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "`make bench-peers`, %s: %s. %d rounds of %v each, the servers in turn; median, and the worst in brackets.\n", r.began.Format("2006-01-02"), machine(), r.rounds, r.duration)
+	b.WriteString("CPU is the server's, in s a GB delivered (taken in, where it records); the ratio is to nginx-rtmp's in the same rounds. Latency is of a video frame,\nfrom when it was due to be sent until a viewer has read it. The floor is one write of a frame with its sound for each viewer, and nothing else.\n\n")
+	b.WriteString("| server | version | configuration |\n| --- | --- | --- |\n")
+	for _, s := range r.servers {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.name, s.version, s.config)
+	}
+	for _, m := range r.all {
+		fmt.Fprintf(&b, "\n**%s**%s\n\n", m.name, m.limits())
+		b.WriteString("| | CPU s/GB | ratio | p99 ms | peak MB | the viewer that got least lacks | generator s/GB |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+		base := median(each(m.of["nginx-rtmp"], perGB))
+		for _, s := range r.servers {
+			all := m.of[s.name]
+			if len(all) == 0 {
+				continue
+			}
+			ratio := "-"
+			if base > 0 {
+				ratio = fmt.Sprintf("%.2f", median(each(all, perGB))/base)
+			}
+			latency, least := "-", "-"
+			if m.viewers() > 0 {
+				latency = both(each(all, p99), "%.1f")
+				least = fmt.Sprintf("%.2f %%", worst(each(all, lacks)))
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.3f |\n", s.name, both(each(all, perGB), "%.3f"), ratio, latency, both(each(all, peak), "%.0f"), least,
+				median(each(all, func(r result) float64 { return r.Generator.PerGB })))
+		}
+		if floor := median(m.floors); floor > 0 {
+			fmt.Fprintf(&b, "| floor | %.3f | | | | | |\n", floor)
+		}
+	}
+	return b.String()
+}
+
+// limits tells what rtmptool was held to, and what it missed.
+func (m measured) limits() string {
+	ours, base := m.of["rtmptool"], m.of["nginx-rtmp"]
+	var limits, missed []string
+	check := func(what string, got, most float64, format string) {
+		limits = append(limits, fmt.Sprintf(what+" at most "+format, most))
+		if got > most {
+			missed = append(missed, what)
+		}
+	}
+	if reference := median(each(base, perGB)); reference > 0 {
+		check("ratio", median(each(ours, perGB))/reference, m.cpu, "%.2f")
+	}
+	if m.p99 > 0 {
+		check("p99", median(each(ours, p99)), max(m.p99, 1.7*median(each(base, p99))), "%.0f ms")
+	}
+	check("peak", worst(each(ours, peak)), m.peak, "%.0f MB")
+	text := ": " + strings.Join(limits, ", ")
+	if len(missed) > 0 {
+		text += "; missed: " + strings.Join(missed, ", ")
+	}
+	return text
+}
+
+func both(all []float64, format string) string {
+	return fmt.Sprintf(format+" ("+format+")", median(all), worst(all))
+}
+
+func machine() string {
+	model := "unknown processor"
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel, _ := exec.Command("uname", "-sr").Output()
+	load, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(load), " ")
+	return fmt.Sprintf("%d processors, %s, %s, %s, load %s at the end", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version(), first)
+}
+
+const (
+	begins = "<!-- make bench-peers writes from here -->\n"
+	ends   = "<!-- to here -->\n"
+)
+
+// replace puts a section where the last one was.
+func replace(path, text string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(b), begins)
+	_, after, found := strings.Cut(rest, ends)
+	if !ok || !found {
+		return fmt.Errorf("%s has no %q", path, strings.TrimSpace(begins))
+	}
+	return os.WriteFile(path, []byte(before+begins+"\n"+text+"\n"+ends+after), 0o644)
+}
