@@ -29,7 +29,9 @@ type Cursor struct {
 	publication *Publication // that it reads; nil before its start and after its end
 	next        uint64
 	lost        bool      // waits for a start to go on at
+	frames      frames    // a recorder's: those before next
 	skipped     uint64    // entries lost that no batch has told of
+	dropped     Dropped   // the frames among them
 	burst       uint64    // entries before this one were there when it joined; 0 after them
 	caughtUp    time.Time // when it had read those
 	gaps        Gaps
@@ -44,12 +46,19 @@ type Gaps struct {
 	Packets uint64 // how many entries in all
 }
 
+// Dropped is what a recorder did not get of a publication because it was too slow.
+type Dropped struct {
+	Video, Audio uint64        // frames
+	Until        time.Duration // DTS of the frame with which it goes on, or of the last one lost
+}
+
 // Batch is what a cursor reads at once.
 type Batch struct {
 	Packets []*media.Packet // valid until the next call
 	Oldest  time.Time       // arrival of the first of them
 	Start   bool            // they begin with the configurations and a start
 	Skipped uint64          // entries lost before them
+	Dropped Dropped         // the frames among those; only a recorder is told
 	End     bool            // the publication ended after them
 }
 
@@ -122,6 +131,7 @@ func (c *Cursor) take() (Batch, <-chan struct{}) {
 		return Batch{}, s.waiting()
 	}
 	batch.Skipped, c.skipped = c.skipped, 0
+	batch.Dropped, c.dropped = c.dropped, Dropped{}
 	return batch, nil
 }
 
@@ -193,6 +203,29 @@ func (c *Cursor) lose(to uint64) {
 	c.gaps.Packets += lost
 	c.skipped += lost
 	c.next = to
+	if c.patient && lost > 0 {
+		c.drop()
+	}
+}
+
+// drop counts the frames that a recorder has lost before its place.
+func (c *Cursor) drop() {
+	before := c.frames
+	c.frames = c.framesBefore()
+	c.dropped.Video += c.frames.video - before.video
+	c.dropped.Audio += c.frames.audio - before.audio
+	if c.dropped.Until = c.publication.lastFrame; c.next < c.publication.end && c.next < c.stream.ring.next {
+		c.dropped.Until = c.stream.ring.at(c.next).packet.DTS
+	}
+}
+
+// framesBefore counts those before a recorder's place, which is in the ring or at
+// the end of its publication.
+func (c *Cursor) framesBefore() frames {
+	if c.next == c.publication.end {
+		return c.publication.upTo // the ring may be empty by now
+	}
+	return c.stream.ring.framesBefore(c.next)
 }
 
 // lagging: a viewer's next packet has waited too long, not counting the burst
@@ -227,6 +260,9 @@ func (c *Cursor) collect(batch *Batch, limit uint64) {
 		p := r.at(c.next).packet
 		bytes += p.Size()
 		batch.Packets = append(batch.Packets, p)
+	}
+	if c.patient {
+		c.frames = c.framesBefore()
 	}
 	if c.burst > 0 && c.next >= c.burst {
 		c.burst, c.caughtUp = 0, time.Now()

@@ -95,6 +95,9 @@ func all(c *Cursor) Batch {
 		}
 		sum.Packets = append(sum.Packets, b.Packets...)
 		sum.Skipped += b.Skipped
+		if b.Skipped > 0 {
+			sum.Dropped = Dropped{sum.Dropped.Video + b.Dropped.Video, sum.Dropped.Audio + b.Dropped.Audio, b.Dropped.Until}
+		}
 		sum.Start = sum.Start || b.Start
 		sum.End = b.End
 	}

@@ -58,6 +58,9 @@ type judge struct {
 // and end at a keyframe newer than the cursor.
 func (j *judge) batch(b Batch) {
 	packets := b.Packets
+	if want := j.dropped(b.Skipped); b.Dropped != want {
+		j.Fatalf("%s: dropped %+v of %d packets, want %+v", j.who, b.Dropped, b.Skipped, want)
+	}
 	if b.Skipped > 0 {
 		j.lost.Count++
 		j.lost.Packets += b.Skipped
@@ -86,6 +89,33 @@ func (j *judge) batch(b Batch) {
 		j.in = nil
 		j.ends++
 	}
+}
+
+// dropped is what a recorder is told of a gap that it has reached.
+func (j *judge) dropped(packets uint64) (d Dropped) {
+	if !j.patient || packets == 0 {
+		return d
+	}
+	to := j.next + packets
+	for _, p := range j.m.log[j.next:to] {
+		switch {
+		case p.Role != media.Frame:
+		case p.Kind == media.Video:
+			d.Video++
+		case p.Kind == media.Audio:
+			d.Audio++
+		}
+	}
+	if to < j.in.end {
+		d.Until = j.m.log[to].DTS
+		return d
+	}
+	for _, p := range j.m.log[j.in.first:to] {
+		if p.Role == media.Frame {
+			d.Until = max(d.Until, p.DTS)
+		}
+	}
+	return d
 }
 
 // start returns what follows the configurations.

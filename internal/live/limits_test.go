@@ -214,13 +214,21 @@ func TestRecordGapWithoutKeyframe(t *testing.T) {
 		key := f.key()
 		b := all(c)
 		wantPackets(t, "after the gap", b.Packets, config, key)
+		if want := (Dropped{Video: 11, Until: key.DTS}); b.Dropped != want {
+			t.Errorf("dropped %+v, want %+v", b.Dropped, want)
+		}
 		if b.Skipped != 12 || c.Gaps() != (Gaps{1, 12}) {
 			t.Errorf("skipped %d, gaps %+v, want 12: 11 and the configuration, which comes with the start", b.Skipped, c.Gaps())
 		}
+		f.at += 33 * ms
+		f.audio()
 		inters()
 		f.Close()
 		b = all(c)
-		if b.Skipped != 10 || len(b.Packets) != 0 || !b.End || c.Gaps() != (Gaps{2, 22}) {
+		if want := (Dropped{Video: 10, Audio: 1, Until: f.at}); b.Dropped != want {
+			t.Errorf("dropped %+v, want %+v", b.Dropped, want)
+		}
+		if b.Skipped != 11 || len(b.Packets) != 0 || !b.End || c.Gaps() != (Gaps{2, 23}) {
 			t.Errorf("batch %+v, gaps %+v", b, c.Gaps())
 		}
 		c.Close()

@@ -22,9 +22,12 @@ type Publication struct {
 	since  time.Time
 	epoch  time.Duration // where its clock begins on the stream's
 	first  uint64        // its first entry
+	before frames        // those before that
 
 	// Guarded by the stream's mutex.
-	end       uint64    // the entry after its last one, forever while it lasts
+	end       uint64 // the entry after its last one, forever while it lasts
+	upTo      frames // those before that
+	lastFrame time.Duration
 	newest    time.Time // arrival of the newest packet
 	bytes     uint64
 	codecs    [media.Video + 1]media.Codec
@@ -58,6 +61,9 @@ func (p *Publication) Publish(pkt *media.Packet) {
 	}
 	if pkt.Config() {
 		p.remember(pkt)
+	}
+	if pkt.Role == media.Frame {
+		p.lastFrame = max(p.lastFrame, pkt.DTS)
 	}
 	atStart := p.markStart(pkt)
 	s.push(pkt, now)
@@ -96,7 +102,7 @@ func (p *Publication) Cursor() *Cursor {
 	s := p.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &Cursor{stream: s, patient: true, next: p.first}
+	c := &Cursor{stream: s, patient: true, next: p.first, frames: p.before}
 	c.enter(p)
 	s.recorders = append(s.recorders, c)
 	return c

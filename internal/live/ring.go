@@ -11,6 +11,21 @@ import (
 type entry struct {
 	packet *media.Packet
 	at     time.Time // when it was published
+	before frames    // all that came before it
+}
+
+// frames counts those of each kind.
+type frames struct{ video, audio uint64 }
+
+func (f frames) and(p *media.Packet) frames {
+	switch {
+	case p.Role != media.Frame:
+	case p.Kind == media.Video:
+		f.video++
+	case p.Kind == media.Audio:
+		f.audio++
+	}
+	return f
 }
 
 // ring keeps the entries numbered [first, next). Numbers are never used again.
@@ -18,6 +33,7 @@ type ring struct {
 	entries     []entry // a power of two long
 	first, next uint64
 	bytes       int
+	frames      frames  // that were ever pushed
 	starts      []start // oldest first; up to half of them may be before the ring
 }
 
@@ -38,9 +54,19 @@ func (r *ring) push(e entry) {
 		}
 		r.entries = grown
 	}
+	e.before = r.frames
 	*r.at(r.next) = e
 	r.next++
+	r.frames = r.frames.and(e.packet)
 	r.bytes += e.packet.Size()
+}
+
+// framesBefore counts the frames before an entry that is there, or the next one.
+func (r *ring) framesBefore(seq uint64) frames {
+	if seq == r.next {
+		return r.frames
+	}
+	return r.at(seq).before
 }
 
 // dropBefore forgets entries and returns how many bytes that freed.

@@ -70,7 +70,7 @@ func (s *Stream) begin(evict func()) *Publication {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	p := &Publication{stream: s, evict: evict, since: now, newest: now, first: s.ring.next, end: forever}
+	p := &Publication{stream: s, evict: evict, since: now, newest: now, first: s.ring.next, before: s.ring.frames, end: forever}
 	if p.first > 0 {
 		p.epoch = s.lastTime + epochGap
 	}
@@ -89,7 +89,7 @@ func (s *Stream) end(p *Publication) bool {
 		return false
 	}
 	s.publication = nil
-	p.end = s.ring.next
+	p.end, p.upTo = s.ring.next, s.ring.frames
 	s.flush()
 	s.forget()
 	return true
@@ -109,7 +109,7 @@ func (s *Stream) push(pkt *media.Packet, at time.Time) {
 	if s.ring.first == s.ring.next {
 		s.registry.rings.Add(1)
 	}
-	s.ring.push(entry{pkt, at})
+	s.ring.push(entry{packet: pkt, at: at})
 	s.registry.total.Add(int64(pkt.Size()))
 }
 
