@@ -12,7 +12,8 @@ import (
 type Index struct {
 	Created time.Time // wall clock of the first frame; zero if unknown
 	Tracks  []*Track
-	End     int64 // offset behind the last whole sample
+	End     int64  // offset behind the last whole sample
+	Drops   []Drop // in the order of the file
 }
 
 // Track is the sample table of one track. It takes about 5 bytes a sample of

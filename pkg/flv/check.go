@@ -18,8 +18,13 @@ const (
 )
 
 // Check compares what onMetaData says with what Scan has found. A file of ours is
-// unfinished when they differ.
+// unfinished when they differ. What the recorder has noted is a note.
 func Check(x *Index) []container.Finding {
+	noted := x.Dropped("F50", func(d container.Drop) int64 { return d.Offset + minTag + int64(dropSize) })
+	return append(noted, x.check()...)
+}
+
+func (x *Index) check() []container.Finding {
 	c := &x.claims
 	if from, lost, d := x.Missing(); lost > 0 {
 		return []container.Finding{{Code: "F41", Severity: container.Error, Offset: from, End: from + lost, Repair: x.remedy("F41"),

@@ -25,6 +25,13 @@ func Copy(dst container.File, src io.ReaderAt, size int64, x *Index) error {
 	s := newScanner(src, size)
 	base := x.begin()
 	for tag := range s.tags() {
+		if d, ok := parseDrop(tag.Type, tag.Body); ok && x.Ours {
+			d.At = tag.Time - base
+			if err := w.Drop(d); err != nil {
+				return err
+			}
+			continue
+		}
 		if isScript(tag.Type) || len(tag.Body) == 0 {
 			continue
 		}

@@ -24,7 +24,7 @@ func (s *scanner) check(e envelope, state state) error {
 	case len(s.giveWay) > 0 && s.giveWay[0] == e.offset:
 		s.giveWay = s.giveWay[1:]
 		return formatError("tag", e.offset, fmt.Sprintf("the damage behind it, at %d, has no room for a tag of its own", e.end()))
-	case state == whole && ours && isScript(e.kind) && !e.isNote(s.body(e)):
+	case state == whole && ours && isScript(e.kind) && !e.isOurs(s.body(e)):
 		return formatError("tag", e.offset, fmt.Sprintf("type %d, of which recorders write none", e.kind))
 	case state == whole && ours && e.reserved:
 		s.mend("F08", e, "encryption or stream id, which recorders do not set")

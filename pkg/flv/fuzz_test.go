@@ -94,6 +94,7 @@ func FuzzScan(f *testing.F) {
 		f.Add(true, tags)
 		f.Add(false, append(unhex(fileHeader), tags...))
 	}
+	f.Add(true, append(appendTag(nil, TagVideo, 0, unhex("17 01 000000"+avcKey)), appendTag(nil, TagScriptAMF3, 7, appendDropBody(nil, someDrop))...))
 	f.Add(true, appendTag(nil, TagScript, 0, amf.Append(nil, "onMetaData",
 		amf.ECMAArray{{Key: "framerate", Value: 30.0}, {Key: "creationdate", Value: "2026-03-29T23:59:59Z"}})))
 	f.Add(false, unhex("464C5601 05 0000000C 08FFFF 00000000"+tagAt(40)))

@@ -12,7 +12,7 @@ func indexOf(t *testing.T, bodies ...timedBody) *Index {
 	t.Helper()
 	w := NewWriter(discard{}, Options{})
 	for _, p := range (run{bodies: bodies}).packets(t) {
-		if err := w.Write(p.Packet, p.at); err != nil {
+		if err := p.writeTo(w); err != nil {
 			t.Fatal(err)
 		}
 	}

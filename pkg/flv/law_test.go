@@ -42,7 +42,7 @@ func record(t testing.TB, r run, check func(recording)) recording {
 		}
 	}
 	for i, p := range r.packets(t) {
-		if err := w.Write(p.Packet, p.at); err != nil {
+		if err := p.writeTo(w); err != nil {
 			t.Fatal(err)
 		}
 		if r.flushAt(i) {
@@ -113,7 +113,7 @@ func TestScanCut(t *testing.T) {
 		for _, p := range r.packets(t) {
 			before, clock := *s.index, s.clock
 			before.points = slices.Clone(before.points)
-			if err := w.Write(p.Packet, p.at); err != nil {
+			if err := p.writeTo(w); err != nil {
 				t.Fatal(err)
 			}
 			for tag := range s.walk {
@@ -199,7 +199,7 @@ func TestScanCutFromStart(t *testing.T) {
 		for _, cut := range cuts {
 			for len(packets) > 0 && w.Index().End+minTag-backPointer+int64(len(packets[0].Body)) <= cut {
 				begin = w.Index().End
-				if err := w.Write(packets[0].Packet, packets[0].at); err != nil {
+				if err := packets[0].writeTo(w); err != nil {
 					t.Fatal(err)
 				}
 				packets = packets[1:]

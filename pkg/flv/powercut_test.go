@@ -19,7 +19,7 @@ func TestPowerCut(t *testing.T) {
 			d := &powercut.Disk{}
 			w := NewWriter(d, r.options)
 			for i, p := range r.packets(t) {
-				if err := w.Write(p.Packet, p.at); err != nil {
+				if err := p.writeTo(w); err != nil {
 					t.Fatal(err)
 				}
 				if r.flushAt(i) {

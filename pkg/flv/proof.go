@@ -90,7 +90,7 @@ func (s *scanner) proven(e envelope, state state) bool {
 // proven before.
 func (s *scanner) closes(e envelope, some int) bool {
 	if s.index.Ours && e.kind == TagScriptAMF3 && e.size >= noteHead && s.plausible(e) {
-		return true // a note that has its name
+		return true // a note that has its name, or that of a drop
 	}
 	if e.end() == s.size && e.back == 0 { // what a power cut leaves: the body before it may be cut as well
 		return false
@@ -134,7 +134,7 @@ func (s *scanner) plausible(e envelope) bool {
 		_, err := classify(e.kind, body)
 		return err == nil
 	case s.index.Ours || e.isNote(body):
-		return e.isNote(body)
+		return e.isOurs(body)
 	case e.kind == TagScriptAMF3 && len(body) > 0:
 		body = body[1:]
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
@@ -14,6 +15,7 @@ type run struct {
 	bodies   []timedBody
 	flush    int // packets a flush
 	duration time.Duration
+	drops    map[int]container.Drop // in front of these bodies, or at the end
 	long     bool
 }
 
@@ -26,14 +28,29 @@ type timedBody struct {
 func video(ms int64, hex string) timedBody { return timedBody{media.Video, ms, hex} }
 func audio(ms int64, hex string) timedBody { return timedBody{media.Audio, ms, hex} }
 
+// timedPacket is a packet, or a drop.
 type timedPacket struct {
 	*media.Packet
-	at time.Duration
+	at   time.Duration
+	drop *container.Drop
+}
+
+func (p timedPacket) writeTo(w *Writer) error {
+	if p.drop != nil {
+		return w.Drop(*p.drop)
+	}
+	return w.Write(p.Packet, p.at)
 }
 
 func (r run) packets(t testing.TB) (packets []timedPacket) {
-	for _, b := range r.bodies {
-		packets = append(packets, timedPacket{parse(t, b.kind, b.hex), time.Duration(b.ms) * time.Millisecond})
+	for i := range len(r.bodies) + 1 {
+		if d, ok := r.drops[i]; ok {
+			packets = append(packets, timedPacket{&media.Packet{Kind: media.Data, Body: appendDropBody(nil, d)}, d.At, &d})
+		}
+		if i < len(r.bodies) {
+			b := r.bodies[i]
+			packets = append(packets, timedPacket{parse(t, b.kind, b.hex), time.Duration(b.ms) * time.Millisecond, nil})
+		}
 	}
 	return packets
 }
@@ -108,4 +125,13 @@ var runs = []run{
 	{name: "more keyframes than the index takes", flush: 50, duration: 4300 * 40 * time.Millisecond, long: true,
 		bodies: frames([]timedBody{video(0, "90 76703039"+vpcC)},
 			4300, 1, always("93 76703039"+vp9Key), always(""), "")},
+	{name: "the disk was too slow", flush: 3, duration: 4724 * time.Millisecond,
+		bodies: append(frames([]timedBody{video(0, "17 00 000000"+avcC720), audio(0, "AF 00 1190")},
+			6, 5, always("17 01 000000"+avcKey), always("27 01 000000"+avcInter), "AF 01"+aacFrame),
+			video(224, "17 00 000000"+avcC720), audio(224, "AF 00 1190"), video(4600, "17 01 000000"+avcKey), audio(4603, "AF 01"+aacFrame),
+			video(4640, "27 01 000000"+avcInter), audio(4680, "AF 01"+aacFrame), audio(4702, "AF 01"+aacFrame)),
+		drops: map[int]container.Drop{
+			20: {At: 224 * time.Millisecond, Length: 4376 * time.Millisecond, Video: 109, Audio: 206},
+			27: {At: 4702 * time.Millisecond, Length: time.Hour, Video: 1 << 31},
+		}},
 }

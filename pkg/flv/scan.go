@@ -113,6 +113,11 @@ func (s *scanner) walk(yield func(Tag) bool) {
 
 // addTag adds a tag to the index.
 func (x *Index) addTag(tag Tag, first bool) {
+	if d, ok := parseDrop(tag.Type, tag.Body); ok && x.Ours {
+		d.At, d.Offset = tag.Time, tag.Offset
+		x.AddDrop(d)
+		return
+	}
 	if isScript(tag.Type) {
 		values := scriptValues(tag)
 		if first {

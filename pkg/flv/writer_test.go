@@ -188,7 +188,7 @@ func testFailedWrite(t *testing.T, r run, flush, arrive int, want []byte) {
 		checkRecoverable(t, r.name, f.data, w.Index())
 	}
 	for i, p := range r.packets(t) {
-		if err := w.Write(p.Packet, p.at); err != nil {
+		if err := p.writeTo(w); err != nil {
 			t.Fatal(err)
 		}
 		if r.flushAt(i) {
