@@ -11,10 +11,10 @@ import (
 
 // Check looks at an index that Scan made for what a player may stumble over. It
 // reads a bounded number of samples. In a file of ours the samples are as the
-// publisher sent them, so what is odd in them is a note. The error is one of
-// reading.
+// publisher sent them, so what is odd in them is a note, and so is what the recorder
+// has noted. The error is one of reading.
 func Check(x *Index, r io.ReaderAt) ([]container.Finding, error) {
-	c := &checker{index: x, r: r, odd: container.Warning}
+	c := &checker{index: x, r: r, odd: container.Warning, findings: x.Dropped("M50", 0)}
 	if x.Ours {
 		c.odd = container.Note
 	}

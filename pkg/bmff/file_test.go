@@ -110,17 +110,23 @@ func bframe(i int) (dts, cts time.Duration) {
 	return frameTime(i), frameTime(shown) - frameTime(i)
 }
 
+// dropAfter is a drop behind a frame.
+func dropAfter(i int) container.Drop {
+	return container.Drop{At: frameTime(i), Length: time.Duration(i) * time.Second, Video: uint32(i), Audio: uint32(i * i)}
+}
+
 const smallFrame = 300 // bytes, at most
 
 // record writes a stream of frames at 30 a second, or 48 audio frames a second
 // where there is no video.
-func record(t testing.TB, tracks []media.Track, frames int, seed int64) *recording {
+func record(t testing.TB, tracks []media.Track, frames int, seed int64, drops ...int) *recording {
 	t.Helper()
-	return recordSized(t, tracks, frames, smallFrame, seed)
+	return recordSized(t, tracks, frames, smallFrame, seed, drops...)
 }
 
-// recordSized is record with video of so many bytes a frame at most.
-func recordSized(t testing.TB, tracks []media.Track, frames, size int, seed int64) *recording {
+// recordSized is record with video of so many bytes a frame at most. Behind some frames
+// a drop is noted.
+func recordSized(t testing.TB, tracks []media.Track, frames, size int, seed int64, drops ...int) *recording {
 	t.Helper()
 	random := rand.New(rand.NewSource(seed))
 	m := &memory{}
@@ -129,9 +135,9 @@ func recordSized(t testing.TB, tracks []media.Track, frames, size int, seed int6
 		t.Fatal(err)
 	}
 	r := &recording{}
-	flush := func() {
+	flush := func(flush func() error) {
 		synced := w.synced.Load()
-		if err := w.Flush(); err != nil {
+		if err := flush(); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.Written(); n > 0 && (len(r.ends) == 0 || n != r.ends[len(r.ends)-1]) {
@@ -140,13 +146,19 @@ func recordSized(t testing.TB, tracks []media.Track, frames, size int, seed int6
 	}
 	feed(t, w, tracks, frames, size, random, func(i int) {
 		if random.Intn(3) > 0 {
-			flush()
+			flush(w.Flush)
+		}
+		if slices.Contains(drops, i) {
+			flush(func() error { return w.Drop(dropAfter(i)) })
 		}
 		if random.Intn(6) == 0 && i < frames*2/3 { // what follows waits for its sync
 			w.Synced(w.Written())
 		}
 	})
-	flush()
+	flush(w.Flush)
+	if w.drop != nil { // what Close does first
+		flush(w.flush)
+	}
 	r.open = slices.Clone(m.b)
 	index := *w.Index()
 	r.index = &index
@@ -225,5 +237,12 @@ func prefix(t *testing.T, got, want *Index, end int64) {
 		if g := rows(got.Tracks[i]); !slices.Equal(g, all) {
 			t.Fatalf("track %d: %d rows, want %d, or they differ", i, len(g), len(all))
 		}
+	}
+	n := 0
+	for n < len(want.Drops) && want.Drops[n].Offset < end {
+		n++
+	}
+	if !slices.Equal(got.Drops, want.Drops[:n]) {
+		t.Fatalf("drops %+v, want %+v", got.Drops, want.Drops[:n])
 	}
 }

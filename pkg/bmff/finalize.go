@@ -6,10 +6,11 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
-// Finalize plans what closes an open file of ours that has a size: cut what
-// follows the last whole fragment, append the moov, wait until it is on the disk,
-// then turn the head into that of a plain file with one write, the commit. A file
-// that is closed, not ours, or without one sample needs nothing.
+// Finalize plans what closes an open file of ours that has a size: write the moov
+// behind the last whole fragment, wait until it is on the disk, then turn the head
+// into that of a plain file with one write, the commit. What follows the fragments is
+// never cut shorter than the moov: on a full disk its room would be gone. A file that
+// is closed, not ours, or without one sample needs nothing.
 func Finalize(x *Index, size int64) container.Plan {
 	if !x.Ours || x.State == Closed || x.samples() == 0 {
 		return nil
@@ -20,12 +21,13 @@ func Finalize(x *Index, size int64) container.Plan {
 	}
 	w := closing(x)
 	var plan container.Plan
-	if size > x.End {
-		plan = append(plan, container.Edit{Op: container.Truncate, Offset: x.End})
+	end := x.End + w.size()
+	if size > end {
+		plan = append(plan, container.Edit{Op: container.Truncate, Offset: end})
 	}
 	plan = append(plan,
 		container.Edit{Op: container.Write, Offset: x.End, Size: w.size(), Stream: w.writeSealed},
-		container.Edit{Op: container.Truncate, Offset: x.End + w.size()}, // gives back what was reserved
+		container.Edit{Op: container.Truncate, Offset: end}, // gives back what was reserved
 		container.Edit{Op: container.Sync})
 	return append(plan, commit...)
 }
@@ -45,6 +47,9 @@ func closing(x *Index) *boxWriter {
 	}
 	if x.Ours { // a copy of somebody else's file has nothing to undo
 		w.appendMark(x.Created, x.FileID)
+		if len(x.Drops) > 0 {
+			w.raw("uuid", appendDrops(nil, x.Drops))
+		}
 		w.raw("uuid", commitRecord(x.End))
 	}
 	end()

@@ -61,6 +61,7 @@ type mark struct {
 	fileID [16]byte
 	wall   time.Time
 	synced int64
+	drop   *container.Drop // or nil
 }
 
 // appendFragment appends moof and mdat of the runs, and sets the offsets of their
@@ -155,6 +156,9 @@ func (m mark) append(dst []byte) []byte {
 	dst = appendWall(dst, m.wall)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(m.synced))
 	dst = append(dst, 0, 0, 0, 0) // CRC
+	if m.drop != nil {
+		dst = appendDrop(dst, *m.drop)
+	}
 	return endBox(dst, at)
 }
 

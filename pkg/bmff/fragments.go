@@ -214,6 +214,9 @@ func (s *scanner) take(f *fragment) {
 	}
 	s.index.Fragments++
 	s.index.InBand |= f.mark.inBand
+	if f.mark.drop != nil {
+		s.index.AddDrop(*f.mark.drop)
+	}
 	s.index.End = max(s.index.End, f.end)
 	s.free = append(s.free, f)
 }

@@ -86,6 +86,10 @@ func (f *fragment) parseMark(b []byte, at int64) {
 	f.mark.synced = int64(binary.BigEndian.Uint64(m[markSynced:]))
 	f.crc = binary.BigEndian.Uint32(m[markCRC:])
 	f.crcAt = at + uuidHeader + markCRC
+	if len(m) >= markSize+dropSize {
+		d := parseDrop(m[markSize:], f.offset)
+		f.mark.drop = &d
+	}
 }
 
 // parseWall reads milliseconds since 1970; 0, or what no calendar has, is no time.

@@ -22,6 +22,7 @@ type header struct {
 	damaged    bool // it does not match
 	created    time.Time
 	said       said
+	drops      []container.Drop // of a closing moov of ours
 }
 
 // headerTrack is a track of a moov, with the defaults of its fragments.
@@ -55,6 +56,8 @@ func parseMoov(b []byte) (header, error) {
 			h.parseTrex(c.body)
 		case "udta":
 			h.parseMark(find(c.body, markType))
+		case "uuid":
+			h.parseDrops(c.body)
 		}
 	}
 	if len(h.tracks) == 0 {

@@ -10,13 +10,13 @@ import (
 
 	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/container/powercut"
-	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
 // onDisk records a stream with a sync after every few fragments, and closes it.
 // It returns the index that the writer had.
-func onDisk(t *testing.T, tracks []media.Track, frames, syncEvery int, seed int64) (*powercut.Disk, *Index) {
+func onDisk(t *testing.T, l law, frames, syncEvery int, seed int64) (*powercut.Disk, *Index) {
 	t.Helper()
+	tracks := l.tracks
 	d := &powercut.Disk{}
 	w, err := NewWriter(d, Options{Tracks: tracks, Created: created, FileID: [16]byte{7, byte(seed)}})
 	if err != nil {
@@ -31,6 +31,11 @@ func onDisk(t *testing.T, tracks []media.Track, frames, syncEvery int, seed int6
 			d.Sync()
 			w.Synced(until)
 		}
+		if slices.Contains(l.drops, i) {
+			if err := w.Drop(dropAfter(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 	x := *w.Index()
 	if err := w.Close(); err != nil {
@@ -42,7 +47,7 @@ func onDisk(t *testing.T, tracks []media.Track, frames, syncEvery int, seed int6
 // Whatever a power cut leaves: every fragment that was synced is found, nothing is
 // found that was not written so, and the file can be finished.
 func TestPowerCutAnywhere(t *testing.T) {
-	for name, tracks := range laws {
+	for name, l := range laws {
 		for _, run := range []struct {
 			name              string
 			frames, syncEvery int
@@ -50,7 +55,7 @@ func TestPowerCutAnywhere(t *testing.T) {
 		}{{"short", 3, 1, 1500}, {"long", 40, 10, 200}} {
 			t.Run(name+", "+run.name, func(t *testing.T) {
 				t.Parallel()
-				d, x := onDisk(t, tracks, run.frames, run.syncEvery, 3)
+				d, x := onDisk(t, l, run.frames, run.syncEvery, 3)
 				final := slices.Clone(d.Bytes())
 				for s := range d.States(randv2.New(randv2.NewPCG(5, 6)), run.limit/int(stride())) {
 					survives(t, s, x, final)
@@ -95,6 +100,9 @@ func survives(t *testing.T, s powercut.State, written *Index, final []byte) {
 	if y.State != Closed || len(findings) > 0 {
 		t.Fatalf("%s: finished: %v, %v", s.How, y.State, findings)
 	}
+	if !slices.Equal(x.Drops, y.Drops) {
+		t.Fatalf("%s: drops %+v, finished %+v", s.How, x.Drops, y.Drops)
+	}
 	for i := range x.Tracks {
 		sameButForMS(t, s.How, x.Tracks[i], y.Tracks[i])
 	}
@@ -121,10 +129,10 @@ func sameButForMS(t *testing.T, how string, before, after *container.Track) {
 // Finishing is cut too, at every write and sync: finished again, the file has the
 // same bytes.
 func TestPowerCutWhileFinishing(t *testing.T) {
-	for name, tracks := range laws {
+	for name, l := range laws {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := record(t, tracks, 20, 31)
+			r := record(t, l.tracks, 20, 31, l.drops...)
 			for _, size := range []int64{int64(len(r.open)), r.ends[len(r.ends)/2] + 50} {
 				open := r.open[:size]
 				x, _ := scan(t, open)

@@ -69,7 +69,7 @@ func (r *reserve) keep(end int64, x *Index, runs []*run) error {
 // moov is at least as much as the closing moov will take.
 func (r *reserve) moov(x *Index, runs []*run) int64 {
 	const stts, ctts, stss, stsz, stsc, co64 = 8, 8, 4, 4, 12, 8
-	total := r.fixed
+	total := r.fixed + dropsBox + int64(len(x.Drops)+1)*dropEntry
 	for i, t := range x.Tracks {
 		samples := int64(t.Samples + len(runs[i].rows))
 		chunks := min(samples, int64(x.Fragments+1)) // at most one a fragment

@@ -228,6 +228,9 @@ func (s *scanner) begin(h header) {
 	s.header = h
 	s.index = &Index{Ours: h.ours, FileID: h.fileID, said: h.said}
 	s.index.Created = h.created
+	if h.ours && !h.fragmented {
+		s.index.Drops = h.drops
+	}
 	s.room = min(maxSamples, s.window.size) // no sample of a sane file is empty
 	s.next, s.start = make([]int64, len(h.tracks)), make([]int64, len(h.tracks))
 	for i, t := range h.tracks {

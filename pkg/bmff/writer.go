@@ -38,8 +38,9 @@ type Writer struct {
 	buffered int          // bytes of them
 	reserve  reserve
 	synced   atomic.Int64
-	before   int64 // synced, at the last flush
-	err      error // of a flush; the file can only be closed then
+	before   int64           // synced, at the last flush
+	drop     *container.Drop // of which the next fragment tells
+	err      error           // of a flush; the file can only be closed then
 }
 
 // NewWriter begins a file with its tracks. Nothing is written before the first
@@ -158,7 +159,15 @@ func (w *Writer) Full() bool { return w.reserve.moov(&w.index, w.runs) > maxMoov
 // file in front. After an error nothing more is written; Close still closes the
 // file.
 func (w *Writer) Flush() error {
-	if w.waiting == 0 || w.err != nil {
+	if w.waiting == 0 {
+		return w.err
+	}
+	return w.flush()
+}
+
+// flush writes a fragment of what waits, and of the drop before it.
+func (w *Writer) flush() error {
+	if w.err != nil {
 		return w.err
 	}
 	offset := w.offset.Load()
@@ -176,7 +185,7 @@ func (w *Writer) Flush() error {
 	if w.before = synced; synced == offset { // the fragment at a mark tells one before: they lead back
 		synced = before
 	}
-	m := mark{inBand: w.index.InBand, fileID: w.index.FileID, synced: synced}
+	m := mark{inBand: w.index.InBand, fileID: w.index.FileID, synced: synced, drop: w.drop}
 	if w.options.Now != nil {
 		m.wall = w.options.Now()
 	}
@@ -191,6 +200,11 @@ func (w *Writer) Flush() error {
 	}
 	if copied {
 		w.init = nil
+	}
+	if w.drop != nil {
+		w.drop.Offset = at
+		w.index.AddDrop(*w.drop)
+		w.drop = nil
 	}
 	w.commit(end)
 	return nil
@@ -237,7 +251,9 @@ func (w *Writer) Close() error {
 	var flushed error
 	if w.err == nil {
 		w.endGroups()
-		flushed = w.Flush()
+		if flushed = w.Flush(); w.drop != nil && flushed == nil && w.Written() > 0 {
+			flushed = w.flush()
+		}
 	}
 	err := Finalize(&w.index, w.Written()).Apply(w.file)
 	if err == nil && w.index.State == Open {

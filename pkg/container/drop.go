@@ -42,12 +42,12 @@ func (x *Index) AddDrop(d Drop) {
 	x.Drops = append(x.Drops, d)
 }
 
-// Dropped makes a finding with a code of each drop. They are notes: the file has all
-// that was to be written to it.
-func (x *Index) Dropped(code string, end func(Drop) int64) []Finding {
+// Dropped makes a finding with a code of each drop, whose notes take so many bytes.
+// They are no faults of the file: it has all that came to be written.
+func (x *Index) Dropped(code string, size int64) []Finding {
 	var found []Finding
 	for _, d := range x.Drops {
-		found = append(found, Finding{Code: code, Severity: Note, Offset: d.Offset, End: end(d),
+		found = append(found, Finding{Code: code, Severity: Note, Offset: d.Offset, End: d.Offset + size,
 			Text: fmt.Sprintf("noted by the recorder: the disk was too slow, %.3f s are missing here, %d frames of video and %d of audio",
 				d.Length.Seconds(), d.Video, d.Audio)})
 	}

@@ -20,7 +20,7 @@ const (
 // Check compares what onMetaData says with what Scan has found. A file of ours is
 // unfinished when they differ. What the recorder has noted is a note.
 func Check(x *Index) []container.Finding {
-	noted := x.Dropped("F50", func(d container.Drop) int64 { return d.Offset + minTag + int64(dropSize) })
+	noted := x.Dropped("F50", minTag+int64(dropSize))
 	return append(noted, x.check()...)
 }
 
