@@ -39,6 +39,7 @@ type output interface {
 	// it can list.
 	Full() bool
 	write(p *media.Packet, at time.Duration) error
+	Drop(d container.Drop) error
 	Flush() error
 	Close() error
 	Buffered() int

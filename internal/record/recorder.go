@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -164,8 +165,9 @@ func (r *Recorder) record() error {
 		// The only error is the deadline: then the batch is empty.
 		batch, _ := r.cursor.Next(context.Background(), r.deadline())
 		if batch.Skipped > 0 {
-			r.update(func(s *Status) { s.Skipped += batch.Skipped })
-			r.log.Warn().Uint64("packets", batch.Skipped).Msg("the disk is too slow: the recording has a gap")
+			if err := r.skip(batch.Skipped, batch.Dropped); err != nil {
+				return err
+			}
 		}
 		if r.writer == nil || r.writer.Buffered() == 0 {
 			r.oldest = batch.Oldest
@@ -188,6 +190,33 @@ func (r *Recorder) record() error {
 		}
 	}
 }
+
+// skip notes in the file that the disk was too slow for what came. A file that is about
+// to begin has what came before that.
+func (r *Recorder) skip(packets uint64, d live.Dropped) error {
+	r.update(func(s *Status) { s.Skipped += packets })
+	if r.writer == nil && r.pending.worthKeeping() {
+		if err := r.start(); err != nil {
+			return err
+		}
+	}
+	event := r.log.Warn().Uint64("packets", packets).Uint64("video", d.Video).Uint64("audio", d.Audio)
+	if r.writer == nil {
+		event.Msg("the disk is too slow: packets are dropped")
+		return nil
+	}
+	if r.writer.Buffered() > 0 {
+		if err := r.flush(); err != nil { // an MP4 notes it in its next fragment
+			return err
+		}
+	}
+	drop := container.Drop{At: r.newest, Length: d.Until - r.base - r.newest, Video: count(d.Video), Audio: count(d.Audio)}.Round()
+	event.Stringer("duration", drop.Length).Msg("the disk is too slow: the recording has a gap")
+	return r.writer.Drop(drop)
+}
+
+// count is a number of frames, as far as a file can tell it.
+func count(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }
 
 // endIfLow ends the file, cleanly, before the disk is full.
 func (r *Recorder) endIfLow() error {
