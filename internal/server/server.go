@@ -249,7 +249,7 @@ func (s *Server) shutdown(releaseViewers func()) error {
 }
 
 // awaitRecorders waits until every recording is finished. One whose disk hangs is
-// left behind at the deadline.
+// left behind at the deadline, and told of.
 func (s *Server) awaitRecorders(deadline <-chan time.Time) error {
 	s.mu.Lock()
 	left := maps.Clone(s.recorders)
@@ -257,12 +257,32 @@ func (s *Server) awaitRecorders(deadline <-chan time.Time) error {
 	for r := range left {
 		select {
 		case <-r.Done():
-			delete(left, r)
 		case <-deadline:
-			return fmt.Errorf("%d recordings could not be finished within --shutdown-timeout %s; rtmptool fix finishes them", len(left), s.config.ShutdownTimeout)
+			return s.abandon(left)
 		}
 	}
 	return nil
+}
+
+// abandon leaves recorders behind that are not done.
+func (s *Server) abandon(recorders map[*record.Recorder]*live.Publication) error {
+	n := 0
+	for r, p := range recorders {
+		if done(r.Done()) {
+			continue
+		}
+		n++
+		st := r.Status()
+		event := s.log.Error().Str("stream", p.Stream().Name()).Str("path", st.Path).Int64("bytes", st.Bytes).Int64("durable", st.Durable)
+		if !st.Unsynced.IsZero() {
+			event = event.Stringer("not_durable_for", time.Since(st.Unsynced).Round(time.Millisecond))
+		}
+		event.Str("hint", "finish the file with: rtmptool fix").Msg("the disk does not answer: the recording is abandoned")
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d recordings could not be finished within --shutdown-timeout %s; rtmptool fix finishes them", n, s.config.ShutdownTimeout)
 }
 
 // startRecorder records a publication, if the server records. The caller holds

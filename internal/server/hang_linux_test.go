@@ -1,0 +1,221 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rtmptool/rtmptool/internal/record"
+	"github.com/rtmptool/rtmptool/pkg/bmff"
+)
+
+// gate lets everybody through while it is open.
+type gate struct {
+	mu      sync.Mutex
+	shut    chan struct{} // closed when it opens again; nil while it is open
+	waiting int
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = make(chan struct{})
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.shut)
+	g.shut = nil
+}
+
+func (g *gate) pass() {
+	g.mu.Lock()
+	shut := g.shut
+	if shut != nil {
+		g.waiting++
+	}
+	g.mu.Unlock()
+	if shut != nil {
+		<-shut
+	}
+}
+
+// waits reports whether so many are at the gate.
+func (g *gate) waits(n int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting >= n
+}
+
+// gatedFile is a recording on a disk that hangs while a gate is shut: at everything, or
+// at a sync.
+type gatedFile struct {
+	record.File
+	gate     *gate
+	syncOnly bool
+}
+
+func (f *gatedFile) pass() {
+	if !f.syncOnly {
+		f.gate.pass()
+	}
+}
+
+func (f *gatedFile) WriteAt(b []byte, at int64) (int, error) { f.pass(); return f.File.WriteAt(b, at) }
+func (f *gatedFile) Truncate(size int64) error               { f.pass(); return f.File.Truncate(size) }
+func (f *gatedFile) Sync() error                             { f.gate.pass(); return f.File.Sync() }
+func (f *gatedFile) Reserve(end int64) error {
+	f.pass()
+	return f.File.(bmff.Reserver).Reserve(end)
+}
+
+// onGate returns a configuration that records into a directory. The streams of a prefix
+// are on a disk that hangs while a gate is shut.
+func onGate(dir string, format record.Format, g *gate, syncOnly bool, prefix string) *record.Config {
+	production := &record.Config{Dir: dir}
+	return &record.Config{Format: format, SyncEvery: 10 * time.Millisecond, Create: func(stream string, at time.Time, ext string) (record.File, string, error) {
+		f, path, err := production.CreateFile(stream, at, ext)
+		if err == nil && strings.HasPrefix(stream, prefix) {
+			f = &gatedFile{f, g, syncOnly}
+		}
+		return f, path, err
+	}}
+}
+
+// beginFrames is how many frames of a show without sound a file waits for at most.
+const beginFrames = 15
+
+// A disk that hangs while 10 streams of 4 Mbit/s send what they send in 20 s: viewers
+// have each packet before the next one is sent, and no frame is lost.
+func TestHangingDisk(t *testing.T) {
+	for _, format := range []record.Format{record.FLV, record.MP4} {
+		t.Run(string(format), func(t *testing.T) {
+			t.Parallel()
+			dir, g := t.TempDir(), &gate{}
+			s := start(t, Config{Record: onGate(dir, format, g, false, "live/")})
+			var shows []*show
+			var want []string
+			for n := range 10 {
+				shows = append(shows, newShow(s, fmt.Sprint("show", n), 1))
+				for range beginFrames {
+					shows[n].frame()
+				}
+			}
+			s.await("all record", func() bool {
+				return s.Totals().Recordings.Recording == len(shows)
+			})
+			g.close()
+			const frames = 4_000_000 / 8 * 20 / bigFrame
+			for range frames {
+				for _, w := range shows {
+					w.frame()
+				}
+			}
+			if !g.waits(len(shows)) {
+				t.Error("the disk does not hang")
+			}
+			g.open()
+			for _, w := range shows {
+				w.frame()
+				w.end()
+				want = append(want, w.sent...)
+			}
+			if err := s.stop(); err != nil {
+				t.Error(err)
+			}
+			if st := s.Totals(); st.RecordingSkipped > 0 || st.Disabled > 0 || st.ViewerSkipped > 0 {
+				t.Errorf("%+v", st)
+			}
+			slices.Sort(want)
+			if got := recorded(t, dir); !slices.Equal(got, want) {
+				t.Errorf("%d frames are recorded, want %d", len(got), len(want))
+			}
+		})
+	}
+}
+
+// A sync that does not return is left behind when the server shuts down, and told of. The
+// others are finished, and so can be the file, which has every frame.
+func TestStuckSync(t *testing.T) {
+	for _, format := range []record.Format{record.FLV, record.MP4} {
+		t.Run(string(format), func(t *testing.T) {
+			t.Parallel()
+			dir, g, log := t.TempDir(), &gate{}, &logBuffer{}
+			s := start(t, Config{ShutdownTimeout: 2 * time.Second, Record: onGate(dir, format, g, true, "live/stuck"), Logger: log.logger()})
+			stuck, well := newShow(s, "stuck", 1), newShow(s, "well", 1)
+			g.close()
+			both := func() {
+				stuck.frame()
+				well.frame()
+			}
+			for range beginFrames {
+				both()
+			}
+			s.await("the sync hangs", func() bool { return g.waits(1) })
+			for range 50 {
+				both()
+			}
+			if err := s.stop(); err == nil || !strings.Contains(err.Error(), "1 recordings could not be finished within --shutdown-timeout 2s") {
+				t.Errorf("error %v", err)
+			}
+			path := abandoned(t, log)
+			for _, w := range []*show{stuck, well} {
+				w.viewers[0].skipTo("eof 1")
+			}
+
+			// The program ends now.
+			left := t.TempDir()
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(left, filepath.Base(path)), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := recorded(t, left); !slices.Equal(got, stuck.sent) {
+				t.Errorf("the file that was left behind has %d frames of %d", len(got), len(stuck.sent))
+			}
+
+			s.mu.Lock()
+			recorders := maps.Clone(s.recorders)
+			s.mu.Unlock()
+			g.open()
+			for r := range recorders {
+				<-r.Done()
+			}
+			if got := recorded(t, dir); len(got) != len(stuck.sent)+len(well.sent) {
+				t.Errorf("%d frames are recorded, want %d", len(got), len(stuck.sent)+len(well.sent))
+			}
+		})
+	}
+}
+
+// abandoned returns the path of the only recording that was left behind.
+func abandoned(t *testing.T, log *logBuffer) (path string) {
+	t.Helper()
+	for line := range strings.Lines(log.String()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(line, "abandoned") {
+			continue
+		}
+		if path != "" || fields["level"] != "error" || fields["stream"] != "live/stuck" || fields["not_durable_for"] == nil || fields["durable"] != 0.0 || fields["hint"] == nil {
+			t.Errorf("logged %s", line)
+		}
+		path, _ = fields["path"].(string)
+	}
+	if path == "" {
+		t.Fatal("nothing is logged of the recording that was abandoned")
+	}
+	return path
+}
