@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rtmptool/rtmptool/internal/record"
 	"github.com/rtmptool/rtmptool/pkg/bmff"
+	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
 // gate lets everybody through while it is open.
@@ -218,4 +220,136 @@ func abandoned(t *testing.T, log *logBuffer) (path string) {
 		t.Fatal("nothing is logged of the recording that was abandoned")
 	}
 	return path
+}
+
+// BenchmarkHangingDisk measures how long packets take from publishers to viewers, 10
+// streams of 4 Mbit/s at 30 frames a second with two viewers each: while their disk hangs
+// for 20 s, and while it works, as long before and after. Of three times that it hangs it
+// reports the one in the middle: others use the machine too.
+func BenchmarkHangingDisk(b *testing.B) {
+	for b.Loop() {
+		g := &gate{}
+		s := start(b, Config{Record: onGate(b.TempDir(), record.FLV, g, false, "live/")})
+		m := &meter{}
+		var clients sync.WaitGroup
+		done := make(chan struct{})
+		for n := range 10 {
+			m.stream(s, fmt.Sprint("show", n), time.Duration(n)*frameTime/10, &clients, done)
+		}
+		const settle = 3 * time.Second
+		m.during(settle)
+		var rounds [3][]time.Duration // growth, while it works, while it hangs
+		for i := range rounds {
+			well := m.during(10 * time.Second)
+			g.close()
+			hanging := percentile(m.during(20*time.Second), 99)
+			if !g.waits(10 * (i + 1)) {
+				b.Error("the disk does not hang")
+			}
+			g.open()
+			m.during(settle) // it catches up
+			before := percentile(append(well, m.during(10*time.Second)...), 99)
+			rounds[i] = []time.Duration{hanging - before, before, hanging}
+		}
+		close(done)
+		clients.Wait()
+		if err := s.stop(); err != nil {
+			b.Error(err)
+		}
+		if st := s.Totals(); st.RecordingSkipped > 0 || st.Disabled > 0 || st.ViewerSkipped > 0 || m.sent*2 != m.received {
+			b.Errorf("%d packets sent, two viewers got %d; %+v", m.sent, m.received, st)
+		}
+		slices.SortFunc(rounds[:], slices.Compare)
+		for i, unit := range []string{"p99-growth-ms", "p99-well-ms", "p99-hanging-ms"} {
+			b.ReportMetric(1000*rounds[1][i].Seconds(), unit)
+		}
+	}
+}
+
+const frameTime = time.Second / 30
+
+// meter collects how long packets take.
+type meter struct {
+	mu       sync.Mutex
+	took     []time.Duration // since during began
+	sent     int
+	received int
+}
+
+// during lets time pass and returns how long the packets took that came meanwhile.
+func (m *meter) during(d time.Duration) []time.Duration {
+	m.take()
+	<-time.After(d)
+	return m.take()
+}
+
+func (m *meter) take() (took []time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	took, m.took = m.took, nil
+	return took
+}
+
+func percentile(all []time.Duration, n int) time.Duration {
+	slices.Sort(all)
+	return all[len(all)*n/100]
+}
+
+// stream publishes until done, two viewers watch until it ends.
+func (m *meter) stream(s *testServer, name string, offset time.Duration, clients *sync.WaitGroup, done <-chan struct{}) {
+	for range 2 {
+		v := s.play(name)
+		_ = v.SetDeadline(time.Time{})
+		clients.Go(func() { m.watch(v) })
+	}
+	p := s.publish(name)
+	_ = p.SetDeadline(time.Time{})
+	p.send(video(0, showHeader))
+	clients.Go(func() {
+		defer p.Close()
+		next := time.Now().Add(offset)
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Until(next)):
+			}
+			m.send(p, i)
+			next = next.Add(frameTime)
+		}
+	})
+}
+
+// stampAt is where a body tells when it was sent.
+const stampAt = 5 + 4 + 1
+
+func (m *meter) send(p *peer, i int) {
+	const size = 4_000_000 / 8 / 30
+	filler := strings.Repeat("x", size)
+	body := []byte(interFrame(filler))
+	if i%60 == 0 {
+		body = []byte(keyFrame(filler))
+	}
+	m.mu.Lock()
+	m.sent++
+	m.mu.Unlock()
+	binary.BigEndian.PutUint64(body[stampAt:], uint64(time.Now().UnixNano()))
+	p.send(video(uint32(int64(i)*frameTime.Milliseconds()), string(body)))
+}
+
+func (m *meter) watch(v *peer) {
+	for {
+		msg, err := v.rtmp.ReadMessage()
+		if err != nil || msg.Type == rtmp.TypeUserControl && msg.Body[1] == 1 { // the stream ends
+			return
+		}
+		if msg.Type != rtmp.TypeVideo || len(msg.Body) < 1000 {
+			continue
+		}
+		took := time.Since(time.Unix(0, int64(binary.BigEndian.Uint64(msg.Body[stampAt:]))))
+		m.mu.Lock()
+		m.received++
+		m.took = append(m.took, took)
+		m.mu.Unlock()
+	}
 }

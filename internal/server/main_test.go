@@ -27,12 +27,12 @@ const patience = 30 * time.Second
 // testServer is a server that runs until the end of the test.
 type testServer struct {
 	*Server
-	t       *testing.T
+	t       testing.TB
 	address string
 	stop    func() error // ends it and returns the error of Run
 }
 
-func start(t *testing.T, c Config) *testServer {
+func start(t testing.TB, c Config) *testServer {
 	t.Helper()
 	c.Listen = []string{"127.0.0.1:0"}
 	if c.GetCertificate != nil {
@@ -73,7 +73,7 @@ func (s *testServer) await(what string, reached func() bool) {
 	await(s.t, what, reached)
 }
 
-func await(t *testing.T, what string, reached func() bool) {
+func await(t testing.TB, what string, reached func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -110,7 +110,7 @@ func (s *testServer) sessionCount() int {
 // peer is a client that says what a test tells it to.
 type peer struct {
 	s *testServer
-	t *testing.T
+	t testing.TB
 	net.Conn
 	rtmp *rtmp.Conn
 }

@@ -30,7 +30,7 @@ func (s *scanner) check(e envelope, state state) error {
 		s.mend("F08", e, "encryption or stream id, which recorders do not set")
 	case state == mismatch && s.closes(e, 0):
 		s.mend("F07", e, fmt.Sprintf("back pointer %d, want %d", e.back, tagHeaderSize+e.size))
-	case state == pointerCut && s.plausible(e) && s.pointerBegins(e):
+	case state == pointerCut && s.plausible(e) && s.pointerBegins(e) && (!ours || s.hasRoom(e)):
 		s.complete(e)
 	case state != whole:
 		return s.fault(e, state)
@@ -98,6 +98,11 @@ func (s *scanner) complete(e envelope) {
 	s.findings[len(s.findings)-1].Repair = "complete its back pointer"
 	s.repair(pointer(e.offset, e.size))
 }
+
+// hasRoom reports whether the back pointer of the last tag ends in the sector that the
+// file ends in. Else a disk that is full might have no room for it, and the file could
+// not be finished: such a tag was not written to its end, and is cut off.
+func (s *scanner) hasRoom(e envelope) bool { return (e.end()-1)/sector == (s.size-1)/sector }
 
 func (s *scanner) repair(edits ...container.Edit) {
 	x := s.index

@@ -19,7 +19,8 @@ const (
 	dataOffset    = 5
 	headerSize    = 13 // with the back pointer that precedes the first tag
 	tagHeaderSize = 11
-	backPointer   = 4 // size of the tag before it, header included
+	backPointer   = 4   // size of the tag before it, header included
+	sector        = 512 // files have room on a disk in units of at least so much
 	minTag        = tagHeaderSize + backPointer
 	tagTypeMask   = 0x1F
 	filterBit     = 0x20      // the tag is encrypted

@@ -53,6 +53,7 @@ func TestFinalizeAtEveryTag(t *testing.T) {
 				}
 				testFinalizeCut(t, fmt.Sprintf("%s up to %d", r.name, end), rec.open[:end])
 				whole := planOf(t, rec.open[:end])
+				needsNoRoom(t, rec.open[:end])
 				for _, cut := range []int64{end + 1, (end + next) / 2, next - backPointer - 1} {
 					if cut <= end || cut >= next-backPointer {
 						continue
@@ -66,16 +67,32 @@ func TestFinalizeAtEveryTag(t *testing.T) {
 					continue
 				}
 				for cut := next - backPointer; cut < next; cut++ { // the tag is whole, but for its back pointer
+					as := end
+					if lacksPointer(cut, next) {
+						as = next
+					}
 					f := bytesFile(rec.open[:cut])
 					finish(t, f)
-					g := bytesFile(rec.open[:next])
+					g := bytesFile(rec.open[:as])
 					finish(t, g)
 					if !bytes.Equal(f.data, g.data) {
-						t.Fatalf("cut at %d the tag that ends at %d is not completed", cut, next)
+						t.Fatalf("cut at %d the file is not finished as one of %d bytes", cut, as)
 					}
+					needsNoRoom(t, rec.open[:cut])
 				}
 			}
 		})
+	}
+}
+
+// needsNoRoom: a disk that is full can carry out what finishes a file, as no edit goes
+// beyond the sector in which the file ends.
+func needsNoRoom(t *testing.T, data []byte) {
+	t.Helper()
+	for _, e := range planOf(t, data) {
+		if last := e.Offset + e.Length() - 1; e.Op == container.Write && last/512 > int64(len(data)-1)/512 {
+			t.Fatalf("a file of %d bytes: %v needs room", len(data), e)
+		}
 	}
 }
 
