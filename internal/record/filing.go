@@ -112,14 +112,14 @@ func (r *Recorder) flush() error {
 }
 
 // finish ends the recording with the publication. Sound that was waiting for its
-// video is not lost.
+// video is not lost, but where there was no room it is not what goes on.
 func (r *Recorder) finish() error {
 	if r.writer != nil {
 		if err := r.finishFile(); err != nil {
 			return err
 		}
 	}
-	if !r.pending.worthKeeping() {
+	if !r.pending.worthKeeping() || r.Disabled() && r.pending.key == nil {
 		return nil
 	}
 	if err := r.start(); err != nil || r.writer == nil {

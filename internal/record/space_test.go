@@ -175,6 +175,18 @@ func TestFullDiskPasses(t *testing.T) {
 		if s.Disabled() {
 			t.Errorf("still not recording: %v", s.Status().Err)
 		}
+		full.Store(true)
+		s.gop(30)
+		s.gop(30)
+		full.Store(false)
+		for range 12 { // there is room, but no keyframe any more
+			for range 30 {
+				s.inter()
+				s.wait(10 * ms)
+				s.audio()
+				s.wait(23 * ms)
+			}
+		}
 		s.end()
 		whole := 0
 		for _, f := range d.files {
