@@ -128,7 +128,7 @@ func seeksSilently(t *testing.T, path string) {
 			sizes[kind] += int64(p.Size)
 		}
 	}
-	demuxes(t, path, "qtdemux", "demux.video_0", "demux.audio_0", sizes)
+	demuxes(t, path, sizes)
 }
 
 // looped is whole for a source that was sent several times, but for what seeksSilently does.

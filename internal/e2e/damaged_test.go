@@ -62,7 +62,7 @@ func TestDamagedFLVPlays(t *testing.T) {
 		}
 	}
 	decodes(t, path)
-	demuxes(t, path, "flvdemux", "demux.video", "demux.audio", sizes)
+	demuxes(t, path, sizes)
 }
 
 // recordedFLV writes what a recorder would have of a source, and lists its tracks:
@@ -145,12 +145,16 @@ func damageFLV(t *testing.T, data []byte, tracks []*container.Track) (lost [2][]
 	return lost
 }
 
-// demuxes fails unless GStreamer takes so many bytes of each stream out of a file.
-func demuxes(t *testing.T, path, demuxer, videoPad, audioPad string, sizes map[string]int64) {
+// demuxes fails unless GStreamer takes so many bytes of each stream out of a recording.
+func demuxes(t *testing.T, path string, sizes map[string]int64) {
 	t.Helper()
 	video, audio := filepath.Join(t.TempDir(), "v"), filepath.Join(t.TempDir(), "a")
+	demuxer, pad := "flvdemux", ""
+	if filepath.Ext(path) == ".mp4" {
+		demuxer, pad = "qtdemux", "_0"
+	}
 	stdout, stderr, err := peers.Run(t, patience, peers.GStreamer(t), "-q", "filesrc", "location="+path, "!", demuxer, "name=demux",
-		videoPad, "!", "queue", "!", "filesink", "location="+video, audioPad, "!", "queue", "!", "filesink", "location="+audio)
+		"demux.video"+pad, "!", "queue", "!", "filesink", "location="+video, "demux.audio"+pad, "!", "queue", "!", "filesink", "location="+audio)
 	if err != nil || stdout+stderr != "" {
 		t.Fatalf("GStreamer: %v\n%s%s", err, stdout, stderr)
 	}
