@@ -244,8 +244,8 @@ func TestBitFlips(t *testing.T) {
 
 // The copy of the init moov is that, in no page of it, and as early as can be.
 func TestInitCopy(t *testing.T) {
-	for name, tracks := range laws {
-		r := record(t, tracks, 60, 31)
+	for name, l := range laws {
+		r := record(t, l.tracks, 60, 31, l.drops...)
 		offset, size, end := initOf(r.open)
 		page := (end + pageSize - 1) / pageSize * pageSize
 		i := 1
@@ -279,8 +279,8 @@ func TestDamagedCopy(t *testing.T) {
 // has every fragment that does not lie in them.
 func TestOpenWithoutFirstPage(t *testing.T) {
 	runs := map[string]*recording{"large": recordSized(t, testTracks, 60, 4000, 28)}
-	for name, tracks := range laws {
-		runs[name] = record(t, tracks, 60, 28)
+	for name, l := range laws {
+		runs[name] = record(t, l.tracks, 60, 28, l.drops...)
 	}
 	for name, r := range runs {
 		_, _, end := initOf(r.open)

@@ -22,8 +22,8 @@ func verify(t *testing.T, x *Index, b []byte) []container.Finding {
 
 // What was written is what it was, open, closed and at every stage between.
 func TestVerifyIntact(t *testing.T) {
-	for name, tracks := range laws {
-		r := record(t, tracks, 40, 41)
+	for name, l := range laws {
+		r := record(t, l.tracks, 40, 41, l.drops...)
 		files := map[string][]byte{"open": r.open, "closed": r.closed, "torn": r.open[:len(r.open)-9],
 			"moov lost": r.closed[:len(r.open)], "committing": slices.Concat(r.open, r.closed[len(r.open):])}
 		for stage, b := range files {
@@ -38,8 +38,8 @@ func TestVerifyIntact(t *testing.T) {
 // A byte of media that has changed, whichever it is, is found in a closed file and in an
 // open one; what is named is its fragment, and its time.
 func TestVerifyMedia(t *testing.T) {
-	for name, tracks := range laws {
-		r := record(t, tracks, 40, 42)
+	for name, l := range laws {
+		r := record(t, l.tracks, 40, 42, l.drops...)
 		for stage, file := range map[string][]byte{"open": r.open, "closed": r.closed} {
 			t.Run(name+" "+stage, func(t *testing.T) {
 				t.Parallel()
