@@ -229,7 +229,9 @@ func abandoned(t *testing.T, log *logBuffer) (path string) {
 func BenchmarkHangingDisk(b *testing.B) {
 	for b.Loop() {
 		g := &gate{}
-		s := start(b, Config{Record: onGate(b.TempDir(), record.FLV, g, false, "live/")})
+		config := onGate(b.TempDir(), record.FLV, g, false, "live/")
+		config.SyncEvery = time.Second // as by default
+		s := start(b, Config{Record: config})
 		m := &meter{}
 		var clients sync.WaitGroup
 		done := make(chan struct{})
