@@ -72,7 +72,7 @@ func (f *blockFile) WriteAt(b []byte, at int64) (int, error) {
 }
 
 // Reserve gives what there is before it fails, as file systems do.
-func (f *blockFile) Reserve(end int64) error { return f.grow(end) }
+func (f *blockFile) Reserve(end, more int64) error { return f.grow(end + more) }
 
 func (f *blockFile) Truncate(size int64) error {
 	f.tell("truncate", nil, size)

@@ -75,9 +75,9 @@ func (f *hangingFile) Truncate(size int64) error {
 }
 func (f *hangingFile) Sync() error  { f.disk.wait("sync"); return f.File.Sync() }
 func (f *hangingFile) Close() error { f.disk.wait("close"); return f.File.Close() }
-func (f *hangingFile) Reserve(end int64) error {
+func (f *hangingFile) Reserve(end, more int64) error {
 	f.disk.wait("reserve")
-	return f.File.(bmff.Reserver).Reserve(end)
+	return f.File.(bmff.Reserver).Reserve(end, more)
 }
 
 // broadcast is a feed of a bit rate, with a viewer that keeps up.
