@@ -1,6 +1,7 @@
 package bmff
 
 import (
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -52,6 +53,9 @@ func TestBeyond4GiB(t *testing.T) {
 // most 2.8 MB an hour, and the moov goes out in pieces of at most 1 MiB.
 func TestADay(t *testing.T) {
 	const day = 24 * time.Hour
+	if os.Getenv("RTMPTOOL_RACE") != "" {
+		t.Skip("millions of samples in one goroutine: nothing for the race detector")
+	}
 	x := &Index{Ours: true, State: Open, FileID: [16]byte{24}}
 	x.Created = created
 	for i, track := range testTracks {
