@@ -120,7 +120,7 @@ func (a *ahead) Peek(offset int64) []byte {
 	for h := a.here; h.passed < len(h.pieces); h.passed++ {
 		switch p := h.pieces[h.passed]; {
 		case p.offset == offset:
-			a.job.reached(a.File, offset)
+			a.job.reached(a.File, offset, offset+int64(p.end-p.begin))
 			return h.buf[p.begin:p.end]
 		case p.offset > offset:
 			return nil

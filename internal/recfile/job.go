@@ -26,6 +26,7 @@ type Job struct {
 	// The step at work.
 	file       *os.File // what it goes through
 	begin, end int64    // in done
+	from, to   int64    // of the newest read or write of the file
 	fail       error    // the first error of reading
 }
 
@@ -56,17 +57,23 @@ func (j *Job) next(path string) {
 func (j *Job) step(f *os.File, size int64) {
 	j.file, j.begin = f, j.end
 	j.end += size
+	j.from, j.to = 0, 0
 	j.fail = nil
 	j.done.Store(j.begin)
 	j.total.Store(j.end + j.ahead)
 }
 
-// reached notes how far a read or a write of a file came. One goroutine works, so
-// that a store is enough.
-func (j *Job) reached(f *os.File, offset int64) {
-	if at := min(j.begin+offset, j.end); f == j.file && at > j.done.Load() {
+// reached notes a read or a write of a file. It counts once the work goes on behind its
+// begin: to look at the end of a file, and go on at its head, is no progress. One
+// goroutine works, so that a store is enough.
+func (j *Job) reached(f *os.File, from, to int64) {
+	if f != j.file {
+		return
+	}
+	if at := min(j.begin+j.to, j.end); from > j.from && at > j.done.Load() {
 		j.done.Store(at)
 	}
+	j.from, j.to = from, to
 }
 
 var errInterrupted = errors.New("interrupted")
@@ -93,13 +100,13 @@ func (b bare) ReadAt(p []byte, at int64) (n int, err error) {
 		err = withoutPath(err)
 		b.job.fail = cmp.Or(b.job.fail, fmt.Errorf("read %d bytes at %d: %w", len(p), at, err))
 	}
-	b.job.reached(b.File, at+int64(n))
+	b.job.reached(b.File, at, at+int64(n))
 	return n, err
 }
 
 func (b bare) WriteAt(p []byte, at int64) (int, error) {
 	n, err := b.File.WriteAt(p, at)
-	b.job.reached(b.File, at+int64(n))
+	b.job.reached(b.File, at, at+int64(n))
 	return n, withoutPath(err)
 }
 

@@ -127,3 +127,33 @@ func TestJobInterrupted(t *testing.T) {
 		t.Errorf("only %d interruptions", interrupted)
 	}
 }
+
+// A look at the end of a file is no progress: the walk is where it goes on.
+func TestProgressIsNoLook(t *testing.T) {
+	t.Parallel()
+	open, closed, _ := mp4File(t, 400, 0)
+	foreign := foreignFLV(stream(400))
+	const tail = 64 << 20
+	for name, b := range map[string][]byte{"open.mp4": open, "closed.mp4": closed[:len(closed)-100], "foreign.flv": foreign} {
+		p := filepath.Join(t.TempDir(), name)
+		put(t, p, b)
+		if err := os.Truncate(p, tail); err != nil { // zeros, which are searched to the end
+			t.Fatal(err)
+		}
+		ctx := &countdown{Context: t.Context(), left: 1 << 30}
+		j := NewJob(ctx, []string{p})
+		ctx.job = j
+		if _, err := j.Open(p); err != nil {
+			t.Fatal(err)
+		}
+		within := 0
+		for _, at := range ctx.seen {
+			if at[0] > int64(len(b)) && at[0] < tail-2<<20 {
+				within++
+			}
+		}
+		if within < 10 {
+			t.Errorf("%s: %d of %d steps are within the tail", name, within, len(ctx.seen))
+		}
+	}
+}
