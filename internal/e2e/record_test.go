@@ -108,9 +108,7 @@ func unbrokenRun(t *testing.T, source, viewer, stream string) int {
 // it without a word and agrees about the duration.
 func whole(t *testing.T, path string) *recfile.Recording {
 	t.Helper()
-	if code, out := tool(t, "inspect", path); code != 0 || !strings.Contains(out, "  WHOLE\n") {
-		t.Errorf("inspect: exit %d\n%s", code, out)
-	}
+	isWhole(t, path)
 	r, err := recfile.Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -75,6 +75,23 @@ func (s *scanner) fromTables(h header, moov int64) (reason string) {
 	return ""
 }
 
+// moovSamples takes the samples that the moov of a fragmented file has tables of: FFmpeg
+// writes the first fragment so, unless it is told to begin with an empty moov. The
+// fragments go on behind them.
+func (s *scanner) moovSamples(moov int64) {
+	for i, t := range s.header.tracks {
+		if tables, ok := newTableReader(t.stbl, s.window.size); !ok || tables.left == 0 {
+			continue
+		}
+		if reason := s.trackTables(i, t); reason != "" {
+			s.find("M08", container.Error, moov, s.index.End, "track %d of the moov: %s", i+1, reason)
+		}
+		for row := range s.index.Tracks[i].Rows() {
+			s.listed = max(s.listed, row.End())
+		}
+	}
+}
+
 func isInBand(name string) bool {
 	for _, n := range inBandNames {
 		if n == name {
@@ -104,6 +121,7 @@ func (s *scanner) trackTables(i int, h *headerTrack) (reason string) {
 		}
 		t.Add(row)
 		row.DTS += int64(samples.times.next())
+		s.next[i] = row.DTS - s.start[i] // of a fragment that tells no time
 		if row.DTS > maxTicks {
 			return "durations beyond any file"
 		}

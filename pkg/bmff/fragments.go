@@ -20,6 +20,9 @@ func (s *scanner) fragments(state State, mdat int64) State {
 		switch {
 		case f != nil:
 			f.unit = unit
+			if f.cut { // what was written of the next sample
+				s.find("M20", container.Warning, f.samplesEnd(), size, "cut: the last fragment has only %d whole samples", f.rows)
+			}
 			s.add(f)
 			at, unit = end, end
 			continue
@@ -43,7 +46,7 @@ func (s *scanner) fragments(state State, mdat int64) State {
 		}
 		s.prove()
 		if state != Broken || at < mdat { // else it is the moov that M06 is about
-			s.find("M20", container.Warning, unit, size, "cut: %s", reason)
+			s.find("M20", container.Warning, max(unit, s.listed), size, "cut: %s", reason)
 		}
 		s.missing(unit)
 		return s.done(state)
@@ -146,10 +149,11 @@ func (s *scanner) read(f *fragment, b box) (reason string) {
 		return "a fragment without this file's mark"
 	}
 	mdat, err := s.window.box(b.end(), size)
-	if err != nil || mdat.kind != "mdat" {
+	f.cut = err != nil && !s.header.ours && f.keep(size)
+	if err != nil && !f.cut || mdat.kind != "mdat" {
 		return "the samples of the fragment are not whole"
 	}
-	f.data, f.end = mdat.payload(), mdat.end()
+	f.data, f.end = mdat.payload(), min(mdat.end(), size)
 	if s.header.ours {
 		if !f.tiled() {
 			return "the samples do not fill their mdat"

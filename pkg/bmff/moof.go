@@ -17,6 +17,7 @@ type fragment struct {
 	data   int64 // offset of the mdat's payload
 	end    int64 // of the mdat
 	rows   int   // samples in all
+	cut    bool  // the file ends within its mdat
 	runs   []fragmentRun
 	mark   mark // but for the wall clock
 	marked bool
@@ -114,6 +115,32 @@ func (f *fragment) tiled() bool {
 		}
 	}
 	return at == f.end
+}
+
+// keep drops the samples that do not lie within a file of a size, and reports whether
+// any is left.
+func (f *fragment) keep(size int64) bool {
+	f.rows = 0
+	for i := range f.runs {
+		run := &f.runs[i]
+		whole := 0
+		for whole < len(run.rows) && run.rows[whole].Offset >= 0 && run.rows[whole].End() <= size {
+			whole++
+		}
+		run.rows = run.rows[:whole]
+		f.rows += whole
+	}
+	return f.rows > 0
+}
+
+// samplesEnd is the offset behind the last sample.
+func (f *fragment) samplesEnd() (end int64) {
+	for _, run := range f.runs {
+		for _, row := range run.rows {
+			end = max(end, row.End())
+		}
+	}
+	return end
 }
 
 // startsAfter reports whether a track begins later than in the fragment that follows.

@@ -192,7 +192,7 @@ func (s *scanner) proven(at int64) bool {
 	}
 	s.free = append(s.free, f)
 	if !s.header.ours {
-		return f.rows > 0 && s.boxFollows(f.end)
+		return f.rows > 0 && !f.cut && s.boxFollows(f.end)
 	}
 	return s.intact(f)
 }

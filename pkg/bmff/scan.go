@@ -42,6 +42,7 @@ type scanner struct {
 	synced   int64
 	said     int64 // where a closed head says that the media ends; 0 if there is none
 	anyID    bool  // a fragment's file id is not compared
+	listed   int64 // offset behind the samples that the moov of a fragmented file lists
 	orphaned bool  // there are fragments, but nothing tells what is in them
 	budget   int64 // bytes that may still be read to prove fragments
 	buf      []byte
@@ -254,6 +255,7 @@ func (s *scanner) plain() State {
 			continue
 		}
 		if s.initAt(at) {
+			s.moovSamples(at)
 			return s.fragments(Open, size)
 		}
 		if reason := s.closedMoov(at, false); reason != "" {
