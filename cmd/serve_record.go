@@ -126,7 +126,10 @@ func recovered(path string, f recfile.Fixed, log zerolog.Logger) {
 		for _, t := range loss.Tracks {
 			time = max(time, t.Duration)
 		}
-		event = event.Int64("lost_bytes", loss.Bytes).Stringer("lost", time).Str("findings", costly(f.Before))
+		event = event.Int64("lost_bytes", loss.Bytes).Str("findings", costly(f.Before))
+		if time > 0 { // of the end of an MP4 nothing tells it
+			event = event.Stringer("lost", time)
+		}
 	}
 	event.Msg("recovered a recording")
 }

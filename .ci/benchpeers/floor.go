@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rtmptool/rtmptool/internal/bench"
 )
 
 // The floor is what the system alone takes on this machine in this minute: a process that
@@ -56,19 +59,19 @@ func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (flo
 		go io.Copy(io.Discard, struct{ io.Reader }{c})
 	}
 	time.Sleep(time.Second)
-	before, err := cpuOf(cmd.Process.Pid)
-	if err != nil {
-		return 0, err
-	}
+	before, _, _ := bench.UsageOf(cmd.Process.Pid)
 	begin := time.Now()
 	select {
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	case <-time.After(duration):
 	}
-	after, err := cpuOf(cmd.Process.Pid)
+	after, _, ok := bench.UsageOf(cmd.Process.Pid)
+	if !ok {
+		return 0, errors.New("the floor's processor time is known on Linux only")
+	}
 	sent := float64(viewers*size*fps) * time.Since(begin).Seconds()
-	return (after - before).Seconds() / (sent / 1e9), err
+	return (after - before).Seconds() / (sent / 1e9), nil
 }
 
 func (s scenario) flag(name string) string {
@@ -136,17 +139,4 @@ func floor(ctx context.Context, spec string) error {
 			}
 		}
 	}
-}
-
-// cpuOf is the processor time of a process (proc_pid_stat(5)).
-func cpuOf(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	const tick = 10 * time.Millisecond // USER_HZ
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * tick, nil
 }

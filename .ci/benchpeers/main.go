@@ -24,6 +24,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rtmptool/rtmptool/internal/bench"
 )
 
 // scenario is a load, and the limits that rtmptool is held to: a share of nginx-rtmp's
@@ -48,27 +50,6 @@ var scenarios = []scenario{
 
 func load(publishers, players int, bitrate string) []string {
 	return []string{"--publishers", strconv.Itoa(publishers), "--players", strconv.Itoa(players), "--bitrate", bitrate, "--ramp", "2s"}
-}
-
-// result is what benchpeers reads of the JSON of rtmptool bench.
-type result struct {
-	Share   float64 `json:"share"`
-	Least   float64 `json:"least_share"`
-	Missing int     `json:"missing"`
-	Lost    int     `json:"lost"`
-	Latency struct {
-		P50 float64 `json:"p50"`
-		P99 float64 `json:"p99"`
-		Max float64 `json:"max"`
-	} `json:"latency_ms"`
-	Server struct {
-		PerGB       float64 `json:"cpu_s_per_gb"`
-		PerDelivery float64 `json:"us_per_delivery"`
-		Peak        float64 `json:"peak_bytes"`
-	} `json:"server"`
-	Generator struct {
-		PerGB float64 `json:"cpu_s_per_gb"`
-	} `json:"generator"`
 }
 
 func main() {
@@ -115,7 +96,7 @@ func run(ctx context.Context, rounds int, duration time.Duration, only string, w
 		if !names.MatchString(sc.name) {
 			continue
 		}
-		m := measured{scenario: sc, of: map[string][]result{}}
+		m := measured{scenario: sc, of: map[string][]*bench.Result{}}
 		for range rounds {
 			for _, s := range servers {
 				if !s.can(sc) {
@@ -127,7 +108,7 @@ func run(ctx context.Context, rounds int, duration time.Duration, only string, w
 				}
 				m.of[s.name] = append(m.of[s.name], one)
 				fmt.Printf("%-44s %-12s %6.3f s/GB  p99 %6.1f ms  max %6.1f ms  least %6.2f %%  missing %d  %5.1f MB  (generator %.3f s/GB)\n", sc.name, s.name,
-					one.Server.PerGB, one.Latency.P99, one.Latency.Max, one.Least*100, one.Missing, one.Server.Peak/1e6, one.Generator.PerGB)
+					one.Server.PerGB, one.Latency.P99, one.Latency.Max, one.LeastShare*100, one.Missing, float64(one.Server.Peak)/1e6, one.Generator.PerGB)
 			}
 			f, err := measureFloor(ctx, sc, duration/2)
 			if err != nil {
@@ -149,7 +130,7 @@ func run(ctx context.Context, rounds int, duration time.Duration, only string, w
 }
 
 // measure gives one server its turn.
-func measure(ctx context.Context, dir, tool string, s server, sc scenario, duration time.Duration) (r result, err error) {
+func measure(ctx context.Context, dir, tool string, s server, sc scenario, duration time.Duration) (r *bench.Result, err error) {
 	port, err := freePort()
 	if err != nil {
 		return r, err
@@ -186,9 +167,9 @@ func measure(ctx context.Context, dir, tool string, s server, sc scenario, durat
 	args := append([]string{"bench", "rtmp://" + address + "/live/bench", "--format", "json", "--quiet",
 		"--duration", duration.String(), "--pid", strconv.Itoa(cmd.Process.Pid)}, sc.args...)
 	var stderr strings.Builder
-	bench := exec.CommandContext(ctx, tool, args...)
-	bench.Stderr = &stderr
-	out, err := bench.Output()
+	load := exec.CommandContext(ctx, tool, args...)
+	load.Stderr = &stderr
+	out, err := load.Output()
 	if len(out) == 0 {
 		return r, fmt.Errorf("%w: %s", err, stderr.String())
 	}

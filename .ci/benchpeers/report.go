@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/rtmptool/rtmptool/internal/bench"
 )
 
 // report is everything that was measured.
@@ -20,22 +22,22 @@ type report struct {
 
 type measured struct {
 	scenario
-	of     map[string][]result // by server
-	floors []float64           // s/GB, one a round
+	of     map[string][]*bench.Result // by server
+	floors []float64                  // s/GB, one a round
 }
 
 // each returns one figure of all rounds.
-func each(all []result, figure func(result) float64) (values []float64) {
+func each(all []*bench.Result, figure func(*bench.Result) float64) (values []float64) {
 	for _, r := range all {
 		values = append(values, figure(r))
 	}
 	return values
 }
 
-func perGB(r result) float64 { return r.Server.PerGB }
-func p99(r result) float64   { return r.Latency.P99 }
-func peak(r result) float64  { return r.Server.Peak / 1e6 }
-func lacks(r result) float64 { return (1 - r.Least) * 100 }
+func perGB(r *bench.Result) float64 { return r.Server.PerGB }
+func p99(r *bench.Result) float64   { return r.Latency.P99 }
+func peak(r *bench.Result) float64  { return float64(r.Server.Peak) / 1e6 }
+func lacks(r *bench.Result) float64 { return (1 - r.LeastShare) * 100 }
 
 func worst(all []float64) (most float64) {
 	for _, v := range all {
@@ -72,7 +74,7 @@ func (r *report) text() string {
 				least = fmt.Sprintf("%.2f %%", worst(each(all, lacks)))
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.3f |\n", s.name, both(each(all, perGB), "%.3f"), ratio, latency, both(each(all, peak), "%.0f"), least,
-				median(each(all, func(r result) float64 { return r.Generator.PerGB })))
+				median(each(all, func(r *bench.Result) float64 { return r.Generator.PerGB })))
 		}
 		if floor := median(m.floors); floor > 0 {
 			fmt.Fprintf(&b, "| floor | %.3f | | | | | |\n", floor)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,58 +188,51 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// underWay begins a run and returns once it measures; stop ends it, with its result.
+func underWay(t *testing.T, o Options) (stop func() (*Result, error)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	began := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(began) })
+	var r *Result
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer begin() // also if it fails
+		r, err = Run(ctx, o, func(Second) { begin() })
+	}()
+	<-began
+	return func() (*Result, error) {
+		cancel()
+		<-done
+		return r, err
+	}
+}
+
 // A stream that somebody else publishes has no share that could be known.
 func TestRunPlayersOnly(t *testing.T) {
-	url := serve(t)
-	stop := make(chan struct{})
-	ctx, cancel := context.WithCancel(t.Context())
-	published := make(chan error, 1)
-	o := Options{URL: url, Publishers: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "h264", Duration: time.Hour}
-	var once bool
-	go func() {
-		_, err := Run(ctx, o, func(Second) {
-			if !once {
-				once = true
-				close(stop)
-			}
-		})
-		published <- err
-	}()
-	<-stop
+	o := Options{URL: serve(t), Publishers: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "h264", Duration: time.Hour}
+	stop := underWay(t, o)
 	o.Publishers, o.Players, o.Duration = 0, 2, time.Second
 	r, err := Run(t.Context(), o, nil)
-	cancel()
 	if err != nil || r.Delivered.Bytes == 0 || r.Published.Bytes != 0 || r.Share != 0 || r.Lost != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if err := <-published; err != nil {
+	if _, err := stop(); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRunFails(t *testing.T) {
 	url := serve(t)
-	busy, cancel := context.WithCancel(t.Context())
 	o := Options{URL: url, Publishers: 1, Players: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second, Codec: "h264", Duration: time.Hour}
-	first := make(chan struct{})
-	var once bool
-	done := make(chan *Result, 1)
-	go func() {
-		r, _ := Run(busy, o, func(Second) {
-			if !once {
-				once = true
-				close(first)
-			}
-		})
-		done <- r
-	}()
-	<-first
+	stop := underWay(t, o)
 	if _, err := Run(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), "publish "+url) || !strings.Contains(err.Error(), "BadName") {
 		t.Errorf("a name that is taken: %v", err)
 	}
-	cancel()
-	if r := <-done; r == nil || len(r.PerSecond) == 0 {
-		t.Error("what was measured before it was interrupted is gone")
+	if r, err := stop(); err != nil || len(r.PerSecond) == 0 {
+		t.Errorf("what was measured before it was interrupted is gone: %v", err)
 	}
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -185,6 +185,16 @@ func (r *run) sum(result *Result, took time.Duration, first, last totals) {
 	result.Problems, result.More = r.problems.all, r.problems.more
 }
 
+// UsageOf is the processor time of a process and its children, and the most memory that
+// was resident, in bytes; false where that is not known: on anything but Linux.
+func UsageOf(pid int) (cpu time.Duration, peak int64, ok bool) {
+	p, err := openProcess(pid)
+	if err != nil {
+		return 0, 0, false
+	}
+	return p.usage()
+}
+
 func usageOf(p process, before time.Duration) *Usage {
 	cpu, peak, ok := p.usage()
 	if !ok {

@@ -69,6 +69,19 @@ func TestFragmentedByFFmpeg(t *testing.T) {
 	}
 }
 
+// A QuickTime file under the name of an MP4 is one, sound included.
+func TestQuickTimeByFFmpeg(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "theirs.mp4")
+	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", peers.Source(t, "h264"),
+		"-c", "copy", "-f", "mov", path); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	isWhole(t, path)
+	if _, out := tool(t, "inspect", path); !strings.Contains(out, "audio  AAC-LC 48 kHz stereo  564 frames") {
+		t.Errorf("inspect:\n%s", out)
+	}
+}
+
 func isWhole(t *testing.T, path string) {
 	t.Helper()
 	if code, out := tool(t, "inspect", path); code != 0 || !strings.Contains(out, "  WHOLE\n") {

@@ -45,6 +45,9 @@ func (t *headerTrack) describe(c child) {
 	if version := int(binary.BigEndian.Uint16(c.body[8:])); version < len(soundExtra) {
 		boxes = boxes[min(len(boxes), soundExtra[version]):]
 	}
+	if wave := find(boxes, "wave"); wave != nil { // QuickTime's versions 1 and 2 wrap them
+		boxes = wave
+	}
 	switch c.kind {
 	case "mp4a":
 		t.Codec, t.Config = parseESDS(find(boxes, "esds"))
