@@ -34,7 +34,7 @@ func newBench() *cobra.Command {
 		Long: `bench publishes streams to any RTMP server, plays them, and measures: the share that
 is delivered, gaps, the latency of video frames, the time to the first keyframe, and
 with the server's process id what it costs. Each frame carries a stamp that servers
-pass on. With several publishers the keys of the streams are key_1, key_2, …
+pass on. With several publishers the keys of the streams are key_1, key_2 and so on.
 
 Latency is from the moment a frame was due to be sent until a player has read it all;
 one player in ten reads stamps, the others only count bytes. What bench itself uses is
