@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/rtmptool/rtmptool/internal/disk"
 )
 
 // Expired is a recording that was removed because it was old, or that could not be.
@@ -44,6 +46,7 @@ func (k *Keeper) Sweep(ctx context.Context, now time.Time, report func(Expired))
 		return err
 	}
 	spared := make(map[string]stamp)
+	gone := false
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -58,6 +61,7 @@ func (k *Keeper) Sweep(ctx context.Context, now time.Time, report func(Expired))
 			continue
 		}
 		x, removed := k.expire(info, now)
+		gone = gone || removed
 		if removed || x.Err != nil {
 			report(x)
 		}
@@ -66,6 +70,9 @@ func (k *Keeper) Sweep(ctx context.Context, now time.Time, report func(Expired))
 		}
 	}
 	k.spared = spared
+	if gone {
+		return disk.SyncDir(k.dir)
+	}
 	return nil
 }
 

@@ -89,6 +89,10 @@ func (j *Job) mend(result *Fixed, f *os.File) error {
 	if err := result.Before.plan.Apply(bare{f, j}); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	// Whoever began the file may have been stopped before its name was durable.
+	if err := disk.SyncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
 	after, err := j.scan(path, f)
 	if err != nil {
 		return err
@@ -127,17 +131,20 @@ const partSuffix = ".part"
 func (j *Job) writeCopy(f *Fixed, dryRun bool) error {
 	ext := filepath.Ext(f.Before.Path)
 	output := strings.TrimSuffix(f.Before.Path, ext) + ".fixed" + ext
+	part := output + partSuffix
 	if _, err := os.Lstat(output); err == nil {
 		if earlier, err := j.inspect(output); err != nil || earlier.Verdict != Whole || !earlier.holds(f.Before) {
 			return fmt.Errorf("%s: is in the way and no finished copy of %s: remove it, then fix again", output, filepath.Base(f.Before.Path))
 		}
 		f.Outcome, f.Output = Nothing, output
-		return nil
+		if dryRun {
+			return nil
+		}
+		return errors.Join(removePart(part), disk.SyncDir(filepath.Dir(output))) // it was stopped before, maybe
 	}
 	if dryRun {
 		return nil
 	}
-	part := output + partSuffix
 	out, err := createPart(part)
 	if err != nil {
 		return err
@@ -179,13 +186,20 @@ func (r *Recording) holds(original *Recording) bool {
 	return slices.Equal(samples(r), samples(original))
 }
 
-// createPart makes a locked file that did not exist. One that an earlier fix has left
-// behind gives way; what else is there, a link to somewhere, does not.
-func createPart(path string) (*os.File, error) {
+// removePart removes what an earlier fix has left behind. What else is there, a link to
+// somewhere, stays.
+func removePart(path string) error {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isLocked(path) {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
+		return os.Remove(path)
+	}
+	return nil
+}
+
+// createPart makes a locked file that does not exist, but for what an earlier fix has
+// left behind.
+func createPart(path string) (*os.File, error) {
+	if err := removePart(path); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/rtmptool/rtmptool/internal/disk"
 	"github.com/rtmptool/rtmptool/pkg/bmff"
 	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/flv"
@@ -48,14 +49,19 @@ func Recover(ctx context.Context, dir string, begin func(files int), report func
 		begin(len(paths))
 	}
 	j := NewJob(ctx, paths)
+	removed := false
 	for _, path := range paths {
 		r, touched := j.recover(path)
+		removed = removed || r.Removed
 		if errors.Is(r.Err, errInterrupted) {
 			return ctx.Err()
 		}
 		if touched {
 			report(r)
 		}
+	}
+	if removed {
+		return disk.SyncDir(dir)
 	}
 	return nil
 }
