@@ -2,12 +2,14 @@ package recfile
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/disk"
+	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
 // Expired is a recording that was removed because it was old, or that could not be.
@@ -84,6 +86,19 @@ func (k *Keeper) old(age time.Duration) bool { return age >= k.age && age < maxA
 
 func (k *Keeper) expire(info fs.FileInfo, now time.Time) (x Expired, removed bool) {
 	x = Expired{Path: filepath.Join(k.dir, info.Name()), Size: info.Size(), Age: now.Sub(info.ModTime())}
-	removed, x.Err = removeIf(x.Path, func(r *Recording) bool { return r.Ours && r.Verdict == Whole })
-	return x, removed
+	f, r, err := new(Job).hold(x.Path)
+	switch {
+	case errors.Is(err, container.ErrLocked), errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrUnknown):
+		return x, false
+	case err != nil:
+		x.Err = err
+		return x, false
+	}
+	defer f.Close()
+	if held, err := f.Stat(); err != nil || !held.ModTime().Equal(info.ModTime()) || !r.Ours || r.Verdict != Whole {
+		x.Err = err
+		return x, false // not old any more, or to be looked at
+	}
+	x.Err = container.Remove(f)
+	return x, x.Err == nil
 }

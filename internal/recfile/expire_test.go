@@ -95,3 +95,33 @@ func TestKeeperLooksAgain(t *testing.T) {
 		t.Error("a whole file is still there")
 	}
 }
+
+// A file that was old when the directory was listed, and was mended, taken, replaced or removed
+// since, stays as it is, without an error.
+func TestKeeperLooksUnderTheLock(t *testing.T) {
+	_, closed := flvFile(t, stream(12))
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, since := range map[string]func(p string){
+		"mended":   func(p string) { put(t, p, closed) },
+		"taken":    func(p string) { hold(t, p) },
+		"replaced": func(p string) { put(t, p+"~", closed[:99]); must(os.Rename(p+"~", p)) },
+		"removed":  func(p string) { must(os.Remove(p)) },
+	} {
+		p := path(t, ourFile+".flv", closed)
+		now := time.Now()
+		must(os.Chtimes(p, now, now.Add(-time.Hour)))
+		info, err := os.Stat(p)
+		must(err)
+		since(p)
+		before := state(t, filepath.Dir(p))
+		k := NewKeeper(filepath.Dir(p), time.Minute)
+		if x, removed := k.expire(info, now); removed || x.Err != nil || !maps.Equal(before, state(t, filepath.Dir(p))) {
+			t.Errorf("%s: removed %v, %v", name, removed, x.Err)
+		}
+	}
+}

@@ -155,18 +155,13 @@ func (j *Job) writeCopy(f *Fixed, dryRun bool) error {
 	} else if f.After, err = j.scan(output, out); err == nil {
 		err = f.check()
 	}
-	if closed := out.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = renameNew(part, output)
-	}
-	if err == nil {
+	if err != nil {
+		_ = container.Remove(out) // the first error counts
+	} else if err = place(out, output); err == nil {
 		err = disk.SyncDir(filepath.Dir(output))
 	}
 	if err != nil {
 		f.After = nil
-		_ = os.Remove(part) // the first error counts
 		return err
 	}
 	f.Output = output
@@ -186,13 +181,20 @@ func (r *Recording) holds(original *Recording) bool {
 	return slices.Equal(samples(r), samples(original))
 }
 
-// removePart removes what an earlier fix has left behind. What else is there, a link to
-// somewhere, stays.
+// removePart removes what an earlier fix has left behind. What somebody writes, and what
+// else is there, a link to somewhere, stays.
 func removePart(path string) error {
-	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isLocked(path) {
-		return os.Remove(path)
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
 	}
-	return nil
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if container.TryLock(f) != nil {
+		return f.Close()
+	}
+	return container.Remove(f)
 }
 
 // createPart makes a locked file that does not exist, but for what an earlier fix has
@@ -201,24 +203,19 @@ func createPart(path string) (*os.File, error) {
 	if err := removePart(path); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := container.TryLock(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close(), os.Remove(path))
-	}
-	return f, nil
+	return container.Create(path, 0o644)
 }
 
-// renameNew renames a file, but never over another one, where the file system can tell.
-func renameNew(from, to string) error {
-	err := os.Link(from, to)
-	switch {
-	case err == nil:
-		return os.Remove(from)
-	case errors.Is(err, fs.ErrExist):
+// place gives a locked new file its name, but never another file's, where the file system
+// can tell, and closes it.
+func place(f *os.File, to string) error {
+	err := os.Link(f.Name(), to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return errors.Join(err, container.Remove(f))
+	}
+	// There are no hard links.
+	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(from, to) // there are no hard links
+	return os.Rename(f.Name(), to)
 }

@@ -2,6 +2,7 @@ package recfile
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -253,6 +254,12 @@ func TestCopyIsInNobodysWay(t *testing.T) {
 	if err := os.Remove(part); err != nil {
 		t.Fatal(err)
 	}
+	put(t, part, []byte("of a fix that is at work"))
+	held := hold(t, part)
+	if f, err := Fix(p, false); !errors.Is(err, os.ErrExist) || f.Output != "" || string(get(t, part)) != "of a fix that is at work" {
+		t.Errorf("beside another fix: %+v, %v", f, err)
+	}
+	held.Close()
 	put(t, part, []byte("of a fix that was killed"))
 	if f := fix(t, p); f.Output != output {
 		t.Errorf("beside the rest of an earlier one: %+v", f)

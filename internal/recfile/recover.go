@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -97,24 +98,49 @@ func finishedFile(f io.ReaderAt, size int64, named bool) bool {
 
 func (j *Job) recover(path string) (Recovered, bool) {
 	r := Recovered{Path: path}
-	before, err := j.Open(path)
+	f, before, err := j.hold(path)
+	if err == nil {
+		defer f.Close() // what was written is synced by then
+	}
+	ours := ourName.MatchString(filepath.Base(path))
 	switch {
-	case errors.Is(err, ErrUnknown) && !ourName.MatchString(filepath.Base(path)):
-		return r, false
+	case errors.Is(err, container.ErrLocked), errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrUnknown) && !ours:
+		return r, false // somebody records or mends it, or it is gone
 	case err != nil:
 		r.Err = err
-		return r, true
 	case before.isRemnant():
-		r.Removed, r.Err = removeIf(path, (*Recording).isRemnant)
-		return r, r.Removed || r.Err != nil
-	case before.Verdict == Hopeless && ourName.MatchString(filepath.Base(path)), before.Ours && before.Copies():
+		r.Err = container.Remove(f)
+		r.Removed = r.Err == nil
+	case before.Verdict == Hopeless && ours, before.Ours && before.Copies():
 		r.Err = fmt.Errorf("%s: damaged, and not mended without being asked", path)
-		return r, true
-	case !before.Ours || before.Verdict == Whole || before.Verdict == Live || before.Verdict == Hopeless:
+	case !before.Ours || before.Verdict == Whole || before.Verdict == Hopeless:
 		return r, false
+	default:
+		r.Fixed = Fixed{Before: before, Outcome: before.outcome()}
+		r.Err = j.mend(&r.Fixed, f)
 	}
-	r.Fixed, r.Err = j.Fix(path, false)
-	return r, r.Fixed.After != nil || r.Err != nil
+	return r, true
+}
+
+// hold opens a file and reads it under its lock, so that it stays what it is until it is
+// closed.
+func (j *Job) hold(path string) (*os.File, *Recording, error) {
+	j.next(path)
+	f, err := open(path, os.O_RDWR)
+	if err != nil {
+		return nil, nil, err
+	}
+	var r *Recording
+	if err = container.TryLock(f); err != nil {
+		err = fmt.Errorf("lock %s: %w", path, err)
+	} else {
+		r, err = j.scan(path, f)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, r, nil
 }
 
 // isRemnant: a recorder was stopped before the first sample was written. What could be
@@ -127,25 +153,3 @@ func (r *Recording) isRemnant() bool {
 // maxRemnant is more than the head of a file of ours and its configurations, in
 // bytes. A file with more in it has something, be it nothing that we can read.
 const maxRemnant = 1 << 20
-
-// removeIf removes a file that nobody holds, if it is to be removed as it is then.
-func removeIf(path string, unwanted func(*Recording) bool) (removed bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return false, err
-	}
-	err = container.TryLock(f)
-	var r *Recording
-	if err == nil {
-		r, err = new(Job).scan(path, f)
-	}
-	f.Close()                                                              // first: Windows removes no open file
-	if errors.Is(err, container.ErrLocked) || errors.Is(err, ErrUnknown) { // a recorder took it
-		return false, nil
-	}
-	if err != nil || !unwanted(r) {
-		return false, err
-	}
-	err = os.Remove(path)
-	return err == nil, err
-}

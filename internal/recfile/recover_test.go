@@ -105,24 +105,6 @@ func TestRecover(t *testing.T) {
 	}
 }
 
-// A file that was taken or finished between two looks stays.
-func TestRemoveIfLooksAgain(t *testing.T) {
-	open, _ := flvFile(t, stream(2))
-	p := path(t, ourFile+".flv", open)
-	if removed, err := removeIf(p, (*Recording).isRemnant); removed || err != nil {
-		t.Error("removed a recording", err)
-	}
-	put(t, p, nil)
-	held := hold(t, p)
-	if removed, err := removeIf(p, (*Recording).isRemnant); removed || err != nil {
-		t.Error("removed a file in use", err)
-	}
-	held.Close()
-	if removed, err := removeIf(p, (*Recording).isRemnant); !removed || err != nil {
-		t.Error("did not remove a remnant", err)
-	}
-}
-
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"b.flv", "a.mp4", "c.MP4", ".hidden.flv", "notes.txt", "sub/d.flv"} {

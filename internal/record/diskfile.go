@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/rtmptool/rtmptool/internal/disk"
+	"github.com/rtmptool/rtmptool/pkg/container"
 )
 
 // diskFile is a recording on a real disk.
@@ -35,5 +36,5 @@ func (f *diskFile) Close() error {
 	return errors.Join(err, f.File.Close())
 }
 
-// Remove closes the file and removes it: on Windows an open one cannot be.
-func (f *diskFile) Remove() error { return errors.Join(f.File.Close(), os.Remove(f.Name())) }
+// Remove removes the file and closes it.
+func (f *diskFile) Remove() error { return container.Remove(f.File) }

@@ -34,7 +34,7 @@ func Prepare(dir string) error {
 	if err = container.TryLock(f); err != nil {
 		err = fmt.Errorf("lock a file in the recording directory: %w", err)
 	}
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	return errors.Join(err, container.Remove(f))
 }
 
 // makeDir makes a directory, and those above it that are missing, so that they
@@ -65,24 +65,16 @@ func (c *Config) CreateFile(stream string, at time.Time, ext string) (File, stri
 		if n > 1 {
 			path = fmt.Sprintf("%s-%d%s", base, n, ext)
 		}
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
+		f, err := container.Create(path, filePerm)
+		if errors.Is(err, fs.ErrNotExist) && makeDir(c.Dir) == nil {
+			// Somebody removed the directory: the next recording is worth a new one.
+			f, err = container.Create(path, filePerm)
+		}
 		if errors.Is(err, fs.ErrExist) && n < maxNameTries {
 			continue
 		}
-		if errors.Is(err, fs.ErrNotExist) && makeDir(c.Dir) == nil {
-			// Somebody removed the directory: the next recording is worth a new one.
-			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
-		}
 		if err != nil {
 			return nil, path, err
-		}
-		err = container.TryLock(f)
-		if errors.Is(err, container.ErrLocked) && n < maxNameTries {
-			_ = f.Close() // somebody looks at it just now: it is theirs
-			continue
-		}
-		if err != nil {
-			return nil, path, errors.Join(&fs.PathError{Op: "lock", Path: path, Err: err}, f.Close(), os.Remove(path))
 		}
 		return &diskFile{File: f, spare: c.Spare}, path, nil
 	}

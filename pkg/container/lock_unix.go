@@ -3,15 +3,13 @@
 package container
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// TryLock takes the exclusive lock that whoever writes a recording holds from its
-// first byte to its last. It does not wait: ErrLocked means that somebody else
-// has it. Closing the file gives it back.
-func TryLock(f *os.File) error {
+func lock(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == unix.EWOULDBLOCK {
 		return ErrLocked
@@ -24,3 +22,7 @@ func TryLock(f *os.File) error {
 func Locked(f *os.File) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
 }
+
+// Remove removes a locked recording and closes it. It does so under the lock, so that the
+// name cannot be somebody else's by then.
+func Remove(f *os.File) error { return errors.Join(os.Remove(f.Name()), f.Close()) }

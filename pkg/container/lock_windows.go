@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/windows"
@@ -10,10 +11,7 @@ import (
 // lock on Windows keeps others from reading what it covers.
 const lockOffsetHigh = 0x7FFFFFFF
 
-// TryLock takes the exclusive lock that whoever writes a recording holds from its
-// first byte to its last. It does not wait: ErrLocked means that somebody else
-// has it. Closing the file gives it back.
-func TryLock(f *os.File) error {
+func lock(f *os.File) error {
 	at := windows.Overlapped{OffsetHigh: lockOffsetHigh}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
 	if err == windows.ERROR_LOCK_VIOLATION {
@@ -29,3 +27,7 @@ func Locked(f *os.File) bool {
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
 	return err == windows.ERROR_LOCK_VIOLATION
 }
+
+// Remove removes a locked recording and closes it, first: Windows removes no open file. For
+// the same reason it fails if somebody else has opened the file since.
+func Remove(f *os.File) error { return errors.Join(f.Close(), os.Remove(f.Name())) }
