@@ -54,7 +54,7 @@ arguments.`,
 			return usageError{hintError{errors.New("want one URL"), "for example: rtmptool bench rtmp://127.0.0.1/live/bench"}}
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := applyEnv(c); err != nil {
+			if err := applyEnv(c, onStderr(c)); err != nil {
 				return err
 			}
 			if err := checkFormat(o.format); err != nil {
@@ -158,7 +158,7 @@ func (v *rateValue) Set(text string) error {
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(n > 0) || n*factor > math.MaxInt32 {
-		return errors.New("want bits a second, for example 500k or 4M")
+		return wantError("bits a second, for example 500k or 4M")
 	}
 	*v = rateValue(n * factor)
 	return nil

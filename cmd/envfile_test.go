@@ -93,7 +93,7 @@ func TestEnvironmentFileDefaults(t *testing.T) {
 		t.Setenv(m[1], m[2])
 	}
 	c := newServe()
-	if err := applyEnv(c); err != nil {
+	if err := applyEnv(c, func(text string) { t.Error(text) }); err != nil {
 		t.Fatal(err)
 	}
 	var changed []string

@@ -34,7 +34,7 @@ untouched; 6 being recorded, untouched. Of several files the worst counts:
   rtmptool fix --dry-run recordings
   rtmptool fix live_main_20260115_143022.mp4`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := applyEnv(c); err != nil {
+			if err := applyEnv(c, onStderr(c)); err != nil {
 				return err
 			}
 			if err := checkFormat(o.format); err != nil {

@@ -37,7 +37,7 @@ could not be read; 2 wrong arguments; 3 unfinished or damaged, fix can mend it;
   rtmptool inspect --format json recordings | jq -r 'select(.verdict != "whole") | .path'`,
 		Args: someArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := applyEnv(c); err != nil {
+			if err := applyEnv(c, onStderr(c)); err != nil {
 				return err
 			}
 			if err := checkFormat(format); err != nil {

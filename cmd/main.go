@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // Exit codes. Those of inspect and fix say more; see their help.
@@ -81,9 +79,10 @@ and finishes those that a crash left behind.`,
 		Args:          unknownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{hintError{err, fmt.Sprintf("see: %s --help", c.CommandPath())}}
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.Version = version()
+	root.SetVersionTemplate("rtmptool {{.Version}}\n")
+	root.Flags().BoolP("version", "v", false, "print the version")
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newServe(), newInspect(), newFix(), newBench(), newVersion())
 	root.SetHelpCommand(newHelp())
@@ -127,68 +126,4 @@ func noArgs(c *cobra.Command, args []string) error {
 		return nil
 	}
 	return usageError{hintError{fmt.Errorf("unexpected argument %q", args[0]), fmt.Sprintf("see: %s --help", c.CommandPath())}}
-}
-
-// normalize lets people write flags as many other tools take them: "-record-all"
-// for "--record-all", and "true" or "false" as an argument of its own.
-func normalize(root *cobra.Command, args []string) []string {
-	flags, shorthands := map[string]*pflag.Flag{}, map[byte]bool{}
-	for _, c := range append(root.Commands(), root) {
-		c.InitDefaultHelpFlag()
-		c.Flags().VisitAll(func(f *pflag.Flag) {
-			flags[f.Name] = f
-			if f.Shorthand != "" {
-				shorthands[f.Shorthand[0]] = true
-			}
-		})
-	}
-	var out []string
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
-		if arg == "--" {
-			return append(out, args[i:]...)
-		}
-		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		if len(name) < 2 || !strings.HasPrefix(arg, "-") || shorthands[name[0]] && flags[name] == nil {
-			out = append(out, arg)
-			continue
-		}
-		arg = "--" + strings.TrimLeft(arg, "-")
-		f := flags[name]
-		if f == nil { // which is said of the long form
-			out = append(out, arg)
-			continue
-		}
-		if !hasValue && f.Value.Type() == "bool" && i+1 < len(args) && (args[i+1] == "true" || args[i+1] == "false") {
-			i++
-			arg += "=" + args[i]
-		}
-		out = append(out, arg)
-		if !hasValue && f.Value.Type() != "bool" && i+1 < len(args) { // its value may look like a flag
-			i++
-			out = append(out, args[i])
-		}
-	}
-	return out
-}
-
-// envName is the environment variable of a flag.
-func envName(flag string) string {
-	return "RTMPTOOL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// applyEnv sets the flags that were not given from the environment. An empty
-// variable counts as none.
-func applyEnv(c *cobra.Command) error {
-	var err error
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		value := os.Getenv(envName(f.Name))
-		if value == "" || f.Changed || err != nil {
-			return
-		}
-		if setErr := c.Flags().Set(f.Name, value); setErr != nil {
-			err = usageError{hintError{fmt.Errorf("%s=%q: %w", envName(f.Name), value, setErr), fmt.Sprintf("see: %s --help", c.CommandPath())}}
-		}
-	})
-	return err
 }

@@ -33,6 +33,8 @@ type serveOptions struct {
 	record  recordOptions
 	access  accessOptions
 	monitor monitorOptions
+
+	warnings []string // for the log, once there is one
 }
 
 func newServe() *cobra.Command {
@@ -69,7 +71,7 @@ second interrupt ends serve at once.`,
   rtmptool serve --listen none --listen-tls :1936 --tls-cert cert.pem --tls-key key.pem`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := applyEnv(c); err != nil {
+			if err := applyEnv(c, func(text string) { o.warnings = append(o.warnings, text) }); err != nil {
 				return err
 			}
 			return serve(c.Context(), o, c.Flags(), c.ErrOrStderr())
@@ -124,6 +126,9 @@ func (o *serveOptions) validate(given *pflag.FlagSet) error {
 	if s.MaxPerAddress < 0 {
 		return usageError{fmt.Errorf("--max-connections-per-ip %d: want 0 or more", s.MaxPerAddress)}
 	}
+	if !given.Changed("max-connections") {
+		s.MaxConnections = 0 // the server's own default
+	}
 	if s.PublishGrace <= 0 {
 		s.PublishGrace = -1
 	}
@@ -145,7 +150,10 @@ func serve(ctx context.Context, o serveOptions, given *pflag.FlagSet, stderr io.
 	if err != nil {
 		return err
 	}
-	if err := o.monitor.listen(); err != nil {
+	for _, text := range o.warnings {
+		log.Warn().Msg(text)
+	}
+	if err := o.monitor.prepare(); err != nil {
 		return err
 	}
 	defer o.monitor.close()

@@ -68,12 +68,14 @@ func (o *accessOptions) validate(given *pflag.FlagSet) error {
 }
 
 func checkAddress(flag, address string, usual int) error {
+	wrong := "no address with a port"
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
+		wrong = fmt.Sprintf("there is no port %q", port)
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return usageError{hintError{fmt.Errorf("%s %q: %w", flag, address, err), fmt.Sprintf("use HOST:PORT or :PORT, for example %s 127.0.0.1:%d", flag, usual)}}
+		return usageError{hintError{fmt.Errorf("%s %q: %s", flag, address, wrong), fmt.Sprintf("use HOST:PORT or :PORT, for example %s 127.0.0.1:%d", flag, usual)}}
 	}
 	return nil
 }

@@ -49,9 +49,14 @@ func (o *monitorOptions) validate() error {
 	return nil
 }
 
-// listen opens the address of --http, so that one in use is known before anything
-// else happens.
-func (o *monitorOptions) listen() (err error) {
+// prepare opens the address of --http and tries the place of --status-file, so that
+// one in use or out of reach is known before anything else happens.
+func (o *monitorOptions) prepare() (err error) {
+	if o.statusFile != "" {
+		if err := status.CheckFile(o.statusFile); err != nil {
+			return hintError{fmt.Errorf("--status-file: %w", err), "name a file in a directory that is there and that serve may write to"}
+		}
+	}
 	if o.http == "" {
 		return nil
 	}

@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -36,7 +34,7 @@ func (v *ageValue) Set(text string) error {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return errors.New("want a duration, for example 90m, 36h or 7d")
+		return wantError("a duration, for example 90m, 36h or 7d")
 	}
 	*v = ageValue(d)
 	return nil
@@ -71,7 +69,7 @@ func (v *sizeValue) Set(text string) error {
 	factor, ok := unitOf(strings.ToUpper(strings.TrimSpace(text[len(number):])))
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !ok || !(n >= 0) || n*factor > math.MaxInt64/2 {
-		return fmt.Errorf("want a number of bytes, for example 512MiB or 2GB")
+		return wantError("a number of bytes, for example 512MiB or 2GB")
 	}
 	*v = sizeValue(n * factor)
 	return nil

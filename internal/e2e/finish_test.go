@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -25,7 +24,7 @@ func BenchmarkFinish(b *testing.B) {
 		}
 	})
 	l.each("program", 7, func(b *testing.B) {
-		if out, err := exec.Command(binary, "fix", l.path).CombinedOutput(); err != nil {
+		if out, err := program("fix", l.path).CombinedOutput(); err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
 	})

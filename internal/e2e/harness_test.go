@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +67,13 @@ func realTime(t *testing.T) {
 	t.Parallel()
 }
 
+// program is the program under test. The variables of the tests are none of its settings.
+func program(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RTMPTOOL_") })
+	return cmd
+}
+
 // server is `rtmptool serve` in a process of its own.
 type server struct {
 	t   testing.TB
@@ -93,7 +101,7 @@ func serve(t testing.TB, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, Dir: filepath.Join(t.TempDir(), "recordings"), exited: make(chan struct{}), changed: make(chan struct{})}
 	args = append([]string{"serve", "--record-all", "--record-dir", s.Dir, "--listen", "127.0.0.1:0", "--log-format", "json", "--publish-grace", "1s"}, args...)
-	s.cmd = exec.Command(binary, args...)
+	s.cmd = program(args...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

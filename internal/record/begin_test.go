@@ -262,7 +262,8 @@ func TestBeforeBegin(t *testing.T) {
 	})
 }
 
-// Audio alone opens the file after 2 s, not at its end.
+// Audio alone opens the file after 2 s, not at its end. Its name and its metadata have the
+// time of the first frame all the same.
 func TestBeginAudioOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &testDisk{}
@@ -279,6 +280,12 @@ func TestBeginAudioOnly(t *testing.T) {
 		}
 		s.end()
 		wantTags(t, d.files[0].bytes(), 0, s.sent...)
+		if want := fileName("live/a", begin) + "-1.flv"; s.Status().Path != want {
+			t.Errorf("path %s, want %s", s.Status().Path, want)
+		}
+		if created := wantFinished(t, d.files[0].bytes()).Created; !created.Equal(begin) {
+			t.Errorf("recorded %s, want %s", created, begin)
+		}
 	})
 }
 

@@ -25,7 +25,7 @@ func (r *Recorder) start() error {
 func (r *Recorder) tellLow(low error) {
 	if low != nil && !r.Disabled() {
 		r.fail(low)
-		r.log.Warn().Err(low).Msg("not recording until there is more room")
+		r.log.Error().Err(low).Msg("not recording until there is more room")
 	}
 }
 
@@ -34,8 +34,7 @@ func (r *Recorder) begin() error {
 	packets, frameRate := r.pending.take(), r.pending.frameRate
 	r.base, r.newest = earliest(packets), 0
 	// The first frame came as long ago as the times say.
-	now := time.Now()
-	created := now.Add(r.base - packets[len(packets)-1].DTS)
+	created := time.Now().Add(r.base - packets[len(packets)-1].DTS)
 	format := r.config.Format
 	kind := format.wants(videoCodec(packets))
 	if kind == MP4 {
@@ -44,7 +43,7 @@ func (r *Recorder) begin() error {
 			format, kind = FLV, FLV
 		}
 	}
-	file, path, err := r.config.Create(r.stream, now, "."+string(kind))
+	file, path, err := r.config.Create(r.stream, created, "."+string(kind))
 	r.update(func(s *Status) { s.Path, s.Duration, s.Bytes, r.safe = path, 0, 0, durability{} })
 	if err != nil {
 		return err

@@ -121,8 +121,8 @@ func TestLowSpace(t *testing.T) {
 				}
 				f.p.Close()
 				<-r.Done()
-				if warned := d.lines(t, "warn"); len(d.files) != 2 || len(warned) != 1 || len(d.lines(t, "error")) > 0 {
-					t.Errorf("%d files, warnings %v", len(d.files), warned)
+				if told := d.lines(t, "error"); len(d.files) != 2 || len(told) != 1 || len(d.lines(t, "warn")) > 0 {
+					t.Errorf("%d files, errors %v", len(d.files), told)
 				}
 				lead := again // up to 2 s of sound before the keyframe are in the file too
 				for f.sent[again].DTS-f.sent[lead-1].DTS <= audioLead {

@@ -27,7 +27,7 @@ type Config struct {
 	WriteTimeout     time.Duration // a viewer that takes nothing is dropped, default 10 s
 	PublishGrace     time.Duration // viewers wait for a publisher to return; negative is 0, default 10 s
 	ShutdownTimeout  time.Duration // for finishing recordings, default 10 s
-	MaxConnections   int           // default 20000
+	MaxConnections   int           // default 20000, or what the limit for open files allows
 	MaxPerAddress    int           // connections from one address, see hostOf; 0: no limit
 	DenialDelay      time.Duration // before a client is told that it has no access, default 1 s
 	Publish, Play    Access        // nil: everybody
@@ -39,6 +39,8 @@ type Config struct {
 }
 
 const (
+	defaultConnections = 20000
+
 	refusalLinger = time.Second // a refused client may read why for so long
 	acceptPause   = 50 * time.Millisecond
 	warningBurst  = 20               // warnings at once, then one a second
@@ -53,9 +55,6 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.Listen)+len(c.ListenTLS) == 0 {
 		c.Listen = []string{":1935"}
-	}
-	if c.MaxConnections == 0 {
-		c.MaxConnections = 20000
 	}
 	def(&c.HandshakeTimeout, 10*time.Second)
 	def(&c.SetupTimeout, 15*time.Second)
@@ -128,7 +127,7 @@ func (s *Server) Listen() error {
 		}
 		return err
 	}
-	s.config.MaxConnections = s.fitConnections(s.config.MaxConnections)
+	s.fitConnections()
 	return nil
 }
 
@@ -144,17 +143,22 @@ func (s *Server) listen(addresses []string, overTLS bool) error {
 }
 
 // fitConnections lowers the number of connections to what the limit for open
-// files allows; each recording needs a file too.
-func (s *Server) fitConnections(want int) int {
+// files allows; each recording needs a file too. Nobody is warned of a number that
+// nobody has asked for.
+func (s *Server) fitConnections() {
+	want, level := s.config.MaxConnections, zerolog.WarnLevel
+	if want == 0 {
+		want, level = defaultConnections, zerolog.InfoLevel
+	}
 	files := maxFiles()
 	if s.config.Record != nil {
 		files -= min(s.config.Live.MaxPublishers, files/2)
 	}
-	if files <= 0 || want <= files {
-		return want
+	s.config.MaxConnections = want
+	if files > 0 && want > files {
+		s.config.MaxConnections = files
+		s.log.WithLevel(level).Int("max_connections", files).Int("wanted", want).Msg("lowered --max-connections to fit the limit for open files (ulimit -n)")
 	}
-	s.log.Warn().Int("max_connections", files).Int("wanted", want).Msg("lowered --max-connections to fit the limit for open files (ulimit -n)")
-	return files
 }
 
 // Addresses returns what Listen has opened for RTMP.

@@ -26,6 +26,15 @@ type File struct {
 	failing bool // owned by the task
 }
 
+// CheckFile returns an error if a file cannot be written. It leaves nothing behind.
+func CheckFile(path string) error {
+	w, err := createBeside(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Close(), os.Remove(w.Name()))
+}
+
 // WriteFile starts to write a file.
 func WriteFile(path string, sampler *Sampler, log zerolog.Logger) *File {
 	f := &File{path: path, sampler: sampler, log: log}
@@ -65,24 +74,29 @@ func (f *File) write(snap Snapshot) error {
 // name and goes with the next call. Nothing is synced: a status is of no use after
 // a power cut.
 func replaceFile(path string, data []byte) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file")}
-	}
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// Not through a link that somebody else put there.
-	w, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	w, err := createBeside(path)
 	if err != nil {
 		return err
 	}
 	_, err = w.Write(data)
 	if err = errors.Join(err, w.Close()); err == nil {
-		err = os.Rename(temp, path)
+		err = os.Rename(w.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(temp))
+		return errors.Join(err, os.Remove(w.Name()))
 	}
 	return nil
+}
+
+// createBeside creates what takes the place of a file once it is written.
+func createBeside(path string) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file")}
+	}
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	// Not through a link that somebody else put there.
+	return os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
 }

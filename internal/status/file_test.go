@@ -108,12 +108,22 @@ func TestFileErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if CheckFile(path) == nil {
+			t.Error("a missing directory is nothing to say")
+		}
 		seconds(5)
 		check(os.Mkdir(dir, 0o777))
+		check(CheckFile(path))
+		if names := entries(t, dir); len(names) != 0 {
+			t.Errorf("files %q after a look", names)
+		}
 		seconds(5)
 		readState(t, path)
 		check(os.Remove(path))
 		check(os.Mkdir(path, 0o777)) // something else takes its place
+		if CheckFile(path) == nil {
+			t.Error("a directory in its place is nothing to say")
+		}
 		seconds(5)
 		if names := entries(t, dir); len(names) != 1 {
 			t.Errorf("files %q after an error", names)
