@@ -327,7 +327,6 @@ func (s *session) play(id uint32, cmd rtmp.Command, name any) error {
 	if s.publishing.Load() == 0 { // whose limit is the shorter one
 		s.conn.keepAlive(s.server.config.ReadTimeout)
 	}
-	s.log.Debug().Str("stream", target.Name).Str("client", s.version).Msg("playing")
 	ms.viewer = s.startViewer(ms, target.Name)
 	return nil
 }

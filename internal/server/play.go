@@ -42,6 +42,7 @@ func (s *session) startViewer(ms *messageStream, name string) *viewer {
 		cancel: cancel,
 		done:   make(chan struct{}),
 	}
+	s.server.audience.info(v.log, func(e *zerolog.Event) { e.Str("client", s.version).Msg("playing") })
 	limitBacklog(s.conn.TCPConn)
 	s.playing.Add(1)
 	go v.run(ctx)
@@ -57,15 +58,18 @@ func (v *viewer) run(ctx context.Context) {
 	defer v.session.playing.Add(-1)
 	defer v.cancel()
 	defer v.cursor.Close()
+	begin, sent := time.Now(), v.session.rtmp.Sent()
 	err := v.relay(ctx)
 	if err != nil || v.stopping() {
 		_ = v.session.conn.Close() // the session's reader sees it and ends
 	}
-	event := v.log.Debug()
-	if gaps := v.cursor.Gaps(); gaps.Count > 0 {
-		event = v.log.Info().Int("skips", gaps.Count).Uint64("skipped_packets", gaps.Packets)
-	}
-	event.AnErr("reason", err).Msg("viewer left")
+	v.session.server.audience.info(v.log, func(e *zerolog.Event) {
+		e.Stringer("after", time.Since(begin).Round(time.Second)).Uint64("bytes", v.session.rtmp.Sent()-sent)
+		if gaps := v.cursor.Gaps(); gaps.Count > 0 {
+			e.Int("skips", gaps.Count).Uint64("skipped_packets", gaps.Packets)
+		}
+		e.AnErr("reason", err).Msg("viewer left")
+	})
 }
 
 // stopping tells that the server ends, not only this viewer.

@@ -212,3 +212,47 @@ func TestData(t *testing.T) {
 	viewer.expect(metadataSeen, "data/1@0 onMetaData [{height 720}]",
 		"data/1@0 onFI [{st 10:00:00}]", "data/1@0 onTextData hi", "data/1@0 onCuePoint 1", "video/1@40 two")
 }
+
+// TestAudienceLog: each viewer that comes and goes is told of, with what it has had; of a
+// crowd only some are, and how many are not.
+func TestAudienceLog(t *testing.T) {
+	log := &logBuffer{}
+	s := start(t, Config{Logger: log.logger()})
+	lines := func(message string) (found []map[string]any) {
+		for _, l := range log.lines(t, "info") {
+			if l["message"] == message {
+				found = append(found, l)
+			}
+		}
+		return found
+	}
+	p := s.publish("main")
+	p.send(video(0, avcHeader), video(0, keyFrame("one")))
+	v := s.play("main")
+	v.expect("video/1@0 avc", "video/1@0 one")
+	_ = v.Close()
+	s.await("its end", func() bool { return len(lines("viewer left")) == 1 })
+	came, left := lines("playing"), lines("viewer left")[0]
+	if len(came) != 1 || came[0]["peer"] != v.LocalAddr().String() || came[0]["stream"] != "live/main" {
+		t.Errorf("told %v of the viewer from %s", came, v.LocalAddr())
+	}
+	if left["peer"] != v.LocalAddr().String() || left["stream"] != "live/main" || left["after"] != "0s" || left["bytes"].(float64) < 20 || left["skips"] != nil {
+		t.Errorf("told %v of its end", left)
+	}
+	begin, untold := time.Now(), 0.0
+	for range viewerBurst {
+		_ = s.play("main").Close()
+	}
+	s.await("how many were not told of", func() bool {
+		_ = s.play("main").Close()
+		for _, l := range lines("playing") {
+			n, _ := l["not_logged_before"].(float64)
+			untold += n
+		}
+		return untold > 0
+	})
+	most := viewerBurst + 1 + int(viewerRate*time.Since(begin).Seconds()) + 2
+	if n := len(lines("playing")) + len(lines("viewer left")); n > most {
+		t.Errorf("%d lines, at most %d are fair", n, most)
+	}
+}

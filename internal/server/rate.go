@@ -37,6 +37,15 @@ type throttle struct {
 
 // warn logs a warning that tell completes, unless there were too many just now.
 func (t *throttle) warn(log zerolog.Logger, tell func(*zerolog.Event)) {
+	t.log(log, zerolog.WarnLevel, tell)
+}
+
+// info is warn for what is no reason to.
+func (t *throttle) info(log zerolog.Logger, tell func(*zerolog.Event)) {
+	t.log(log, zerolog.InfoLevel, tell)
+}
+
+func (t *throttle) log(log zerolog.Logger, level zerolog.Level, tell func(*zerolog.Event)) {
 	t.mu.Lock()
 	allowed, left := t.rate.allow(time.Now()), t.left
 	if t.left++; allowed {
@@ -46,7 +55,7 @@ func (t *throttle) warn(log zerolog.Logger, tell func(*zerolog.Event)) {
 	if !allowed {
 		return
 	}
-	event := log.Warn()
+	event := log.WithLevel(level)
 	if left > 0 {
 		event = event.Int("not_logged_before", left)
 	}

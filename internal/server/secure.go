@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -52,15 +53,19 @@ func newSecureConn(conn net.Conn, config *tls.Config, buffers *sync.Pool) *secur
 }
 
 // handshake returns a secureError if there is something to tell: not of a peer that
-// goes away or falls silent.
+// goes away or falls silent before it has said hello.
 func (c *secureConn) handshake() error {
 	err := c.Handshake()
 	var gone syscall.Errno
 	var noTLS tls.RecordHeaderError
 	switch {
-	case err == nil, errors.As(err, &gone), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+	case err == nil, errors.Is(err, net.ErrClosed):
 		return err
+	case errors.As(err, &gone), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded):
+		if c.ConnectionState().Version == 0 {
+			return err
+		}
+		err = fmt.Errorf("%w; does the peer trust the certificate?", err)
 	case errors.As(err, &noTLS):
 		err = errors.New("the peer does not speak TLS: use rtmps:// on this port")
 	}

@@ -160,6 +160,18 @@ func TestWrongPort(t *testing.T) {
 	s.await("its end", func() bool {
 		return s.sessionCount() == before && strings.Contains(log.String(), "remote error: tls: ")
 	})
+	// Others only go, within the handshake or after it.
+	conn := s.tcpTLS()
+	leave := func(tls.ConnectionState) error { return conn.Close() }
+	if err := tls.Client(conn, &tls.Config{RootCAs: id.roots, ServerName: "127.0.0.1", VerifyConnection: leave}).Handshake(); err == nil {
+		t.Error("shook hands on a closed connection")
+	}
+	s.await("a warning", func() bool { return len(log.lines(t, "warn")) == 6 })
+	client := tls.Client(s.tcpTLS(), &tls.Config{RootCAs: id.roots, ServerName: "127.0.0.1"})
+	if err := errors.Join(client.Handshake(), client.Close()); err != nil {
+		t.Error(err)
+	}
+	s.await("a line", func() bool { return strings.Contains(log.String(), errSilent.Error()) })
 }
 
 // TestSecureHandshakeTimeout: the limit is for both handshakes together, and nobody

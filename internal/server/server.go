@@ -45,6 +45,8 @@ const (
 	acceptPause   = 50 * time.Millisecond
 	warningBurst  = 20               // warnings at once, then one a second
 	refusalAgain  = 10 * time.Second // that connections are refused is told so often
+	viewerBurst   = 100              // viewers that come or go at once are each told of, then
+	viewerRate    = 5                // so many a second
 )
 
 func (c Config) withDefaults() Config {
@@ -87,6 +89,7 @@ type Server struct {
 	closing   bool
 	past      Totals // counts of events, and of connections that have ended
 
+	audience throttle // of viewers that come and go
 	warnings throttle // of what a peer can cause once it is connected
 	refusals throttle // of connections, as they come
 }
@@ -109,6 +112,7 @@ func New(c Config) *Server {
 		conns:      make(map[net.Conn]*session),
 		hosts:      make(map[netip.Addr]int),
 		recorders:  make(map[*record.Recorder]*live.Publication),
+		audience:   throttle{rate: rate{limit: viewerRate, burst: viewerBurst}},
 		warnings:   throttle{rate: rate{limit: 1, burst: warningBurst}},
 		refusals:   throttle{rate: rate{limit: 1 / refusalAgain.Seconds(), burst: 1}},
 	}

@@ -30,6 +30,9 @@ const (
 // errRefused ends a session whose client was told why.
 var errRefused = errors.New("refused")
 
+// errSilent is how some clients end that do not trust a certificate.
+var errSilent = errors.New("the client left after the TLS handshake without a word; does it trust the certificate?")
+
 // session is one connection. Its fields belong to the goroutine that runs it.
 type session struct {
 	server *Server
@@ -138,7 +141,9 @@ func (s *session) serve() error {
 			return err
 		}
 	}
-	if err := s.rtmp.Accept(); err != nil {
+	if err := s.rtmp.Accept(); err == io.EOF && s.secure != nil { // not a byte came
+		return errSilent
+	} else if err != nil {
 		return err
 	}
 	if err := s.conn.until(time.Now().Add(s.server.config.SetupTimeout)); err != nil {
@@ -286,6 +291,8 @@ func (s *session) logEnd(err error) {
 	switch {
 	case errors.As(err, &noTLS):
 		s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection whose TLS handshake failed") })
+	case errors.Is(err, errSilent):
+		s.server.warnings.info(s.log, func(e *zerolog.Event) { e.Err(err).Msg("connection ended") })
 	case errors.As(err, &violation):
 		s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection that broke the protocol") })
 	case errors.Is(err, errRefused), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
