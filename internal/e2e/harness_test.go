@@ -99,6 +99,15 @@ func (l logLine) is(message, stream string) bool {
 // serve starts a server that records and waits until it is ready.
 func serve(t testing.TB, args ...string) *server {
 	t.Helper()
+	s := start(t, args...)
+	ready := s.await("ready", "")
+	s.URL = ready["publish"].([]any)[0].(string)
+	return s
+}
+
+// start is serve without waiting.
+func start(t testing.TB, args ...string) *server {
+	t.Helper()
 	s := &server{t: t, Dir: filepath.Join(t.TempDir(), "recordings"), exited: make(chan struct{}), changed: make(chan struct{})}
 	args = append([]string{"serve", "--record-all", "--record-dir", s.Dir, "--listen", "127.0.0.1:0", "--log-format", "json", "--publish-grace", "1s"}, args...)
 	s.cmd = program(args...)
@@ -119,8 +128,6 @@ func serve(t testing.TB, args ...string) *server {
 			}
 		}
 	})
-	ready := s.await("ready", "")
-	s.URL = ready["publish"].([]any)[0].(string)
 	return s
 }
 

@@ -24,22 +24,29 @@ func segmented(t *testing.T, codec, format string) {
 	const parts = 12 // keyframes of the source, which is sent twice
 	source := twice(t, codec)
 	s := serve(t, "--record-format", format, "--record-segment", "1s")
-	// Faster than real time: a cut is a matter of the stream's. But not as fast as it goes: a
-	// publisher that closes with much still to send loses that, if an acknowledgement
-	// reaches its closed socket (tcp(7): it resets the connection).
-	finish(t, "the publisher", peers.Start(t, peers.FFmpeg(t), "-v", "warning", "-nostdin", "-readrate", "4", "-i", source, "-c", "copy", "-f", "flv", s.URL+"/live/a"))
+	finish(t, "the publisher", s.hurry(source, "live/a"))
 	s.awaitNth("recorded", "live/a", parts)
 	if err := s.interrupt(); err != nil {
 		t.Error(err)
 	}
+	if n := len(s.recordings()); n != parts {
+		t.Errorf("%d files, want %d", n, parts)
+	}
+	recorded(t, s, "live/a", source, parts)
+}
+
+// recorded fails the test unless the server has recorded a stream in so many parts: every
+// packet of the source is in one of them, in order, and each is whole.
+func recorded(t *testing.T, s *server, stream, source string, parts int) {
+	t.Helper()
 	var paths []string // by the order of their log lines: names tell seconds only
 	for _, l := range s.log() {
-		if l.is("recorded", "live/a") {
+		if l.is("recorded", stream) {
 			paths = append(paths, l["path"].(string))
 		}
 	}
-	if len(paths) != parts || len(s.recordings()) != parts {
-		t.Fatalf("%d parts, %d files, want %d", len(paths), len(s.recordings()), parts)
+	if len(paths) != parts {
+		t.Fatalf("%s: %d parts, want %d", stream, len(paths), parts)
 	}
 	got := make(map[string][]string)
 	for _, path := range paths {
@@ -50,9 +57,17 @@ func segmented(t *testing.T, codec, format string) {
 	}
 	for kind, all := range got {
 		if want := hashes(peers.Packets(t, source, kind)); !slices.Equal(all, want) {
-			t.Errorf("stream %s: %d packets in all parts, %d sent, or in another order", kind, len(all), len(want))
+			t.Errorf("%s, stream %s: %d packets in all parts, %d sent, or in another order", stream, kind, len(all), len(want))
 		}
 	}
+}
+
+// hurry is publish at four times the speed: a cut is a matter of the stream's. Not as fast as
+// it goes: a publisher that closes with much still to send loses that, if an acknowledgement
+// reaches its closed socket (tcp(7): it resets the connection).
+func (s *server) hurry(source, name string) *peers.Process {
+	s.t.Helper()
+	return peers.Start(s.t, peers.FFmpeg(s.t), "-v", "warning", "-nostdin", "-readrate", "4", "-i", source, "-c", "copy", "-f", "flv", s.URL+"/"+name)
 }
 
 // twice returns a source that is repeated once: 24 s.

@@ -22,6 +22,11 @@ func TryLock(f *os.File) error {
 	if err := lock(f); err != nil {
 		return err
 	}
+	return named(f)
+}
+
+// named fails unless a file still has the name that it was opened by.
+func named(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -29,6 +29,13 @@ func TestTryLockOfNameless(t *testing.T) {
 		if err := TryLock(f); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
+		_, before := os.Lstat(f.Name())
+		if err := Remove(f); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s, then to be removed: %v", name, err)
+		}
+		if _, after := os.Lstat(f.Name()); (before == nil) != (after == nil) {
+			t.Errorf("%s: what has its name now was removed", name)
+		}
 	}
 }
 

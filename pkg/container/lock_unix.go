@@ -23,6 +23,12 @@ func Locked(f *os.File) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
 }
 
-// Remove removes a locked recording and closes it. It does so under the lock, so that the
-// name cannot be somebody else's by then.
-func Remove(f *os.File) error { return errors.Join(os.Remove(f.Name()), f.Close()) }
+// Remove removes a locked recording and closes it. It does so under the lock: nobody else who
+// asks for one gives the name away meanwhile.
+func Remove(f *os.File) error {
+	err := named(f)
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	return errors.Join(err, f.Close())
+}
