@@ -23,7 +23,7 @@ func newFix() *cobra.Command {
 		Long: `fix finishes what a crash, a kill or a power cut left unfinished. Recordings of
 rtmptool are mended in place: the media stays where it is, so that even hours of
 video take less than a second. Anybody else's files are left alone; a finished
-copy is written beside them (NAME.fixed.mp4). Without arguments fix takes
+copy is written beside them (NAME.fixed.mp4), also where they only lack an index. Without arguments fix takes
 ./recordings. It can be run again at any time, and after a crash of its own.
 
 Exit status: 0 repaired completely, or nothing to do; 1 a file could not be read

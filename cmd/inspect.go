@@ -30,7 +30,7 @@ media it cannot see.
 
 Exit status: 0 every file is whole, or is being recorded and consistent; 1 a file
 could not be read; 2 wrong arguments; 3 unfinished or damaged, fix can mend it;
-4 beyond repair. Of several files the worst counts: 1, 4, 3, 0.`,
+4 beyond repair, or rotten. Of several files the worst counts: 1, 4, 3, 0.`,
 		Example: `  rtmptool inspect recordings
   rtmptool inspect live_main_20260115_143022.mp4
   rtmptool inspect --deep /archive
@@ -91,7 +91,7 @@ func verdictCode(v recfile.Verdict) int {
 	switch v {
 	case recfile.Whole, recfile.Live:
 		return exitOK
-	case recfile.Hopeless:
+	case recfile.Hopeless, recfile.Rotten:
 		return exitHopeless
 	}
 	return exitDamaged

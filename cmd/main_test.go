@@ -35,10 +35,16 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// leakChecked fails when a goroutine outlives the tests.
+// leakChecked fails when a goroutine outlives the tests. Variables that say how to test are
+// no settings of the programs that these start.
 type leakChecked struct{ m *testing.M }
 
 func (l leakChecked) Run() int {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, envPrefix) {
+			_ = os.Unsetenv(name) // fails for names that cannot be
+		}
+	}
 	code := l.m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -68,6 +74,7 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		Deadline:      time.Now().Add(2 * patience),
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("TZ", "UTC")
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // not a second for each process
 			return nil
 		},

@@ -23,7 +23,9 @@ func recordings(t testing.TB) map[string][]byte {
 	rottenMP4, rottenFLV := bytes.Clone(closedMP4), bytes.Clone(closedFLV)
 	rottenMP4[ends[3]-1] ^= 1
 	rottenFLV[bytes.Index(closedFLV, recfiletest.Unhex("2701000000"))+6] ^= 1 // of the length of a NAL unit
+	others := recfiletest.FinishedFLV(recfiletest.Stream(12), 1.205, true)
 	return map[string][]byte{
+		"others.flv": others, "cut.flv": others[:600], "cut.mp4": closedMP4[:ends[8]+5],
 		"whole.flv": closedFLV, "unfinished.flv": openFLV[:len(openFLV)-5], "damaged.flv": damagedFLV, "nothing.flv": openFLV[:5000],
 		"whole.mp4": closedMP4, "unfinished.mp4": openMP4[:len(openMP4)-5], "damaged.mp4": damagedMP4, "nothing.mp4": openMP4[:48],
 		"rotten.mp4": rottenMP4, "rotten.flv": rottenFLV,

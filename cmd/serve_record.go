@@ -127,7 +127,7 @@ func recovered(path string, f recfile.Fixed, log zerolog.Logger) {
 			time = max(time, t.Duration)
 		}
 		event = event.Int64("lost_bytes", loss.Bytes).Str("findings", costly(f.Before))
-		if time > 0 { // of the end of an MP4 nothing tells it
+		if time > 0 {
 			event = event.Stringer("lost", time)
 		}
 	}

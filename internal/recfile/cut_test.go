@@ -68,12 +68,39 @@ func contains(r *Recording, code string) bool {
 	return slices.ContainsFunc(r.Findings, func(f container.Finding) bool { return f.Code == code })
 }
 
-// The time that is missing is that which the head tells of.
+// The time that is missing is that which the head tells of, whoever wrote it. That of an
+// MP4 does not: then it is what the bytes last.
 func TestCutTime(t *testing.T) {
-	_, closed := flvFile(t, stream(12))
-	whole := inspect(t, path(t, "whole.flv", closed))
-	r := inspect(t, path(t, "cut.flv", closed[:len(closed)-300]))
-	if d := r.Loss().Duration; d <= 0 || (r.Duration()+d-whole.Duration()).Abs() > time.Millisecond {
-		t.Errorf("%s and %s missing, of %s", r.Duration(), d, whole.Duration())
+	_, ours := flvFile(t, stream(120))
+	_, mp4, ends := mp4File(t, 120, 0)
+	others := stream(120)
+	for name, tt := range map[string]struct {
+		whole     []byte
+		cut       int
+		bytes     bool // are known
+		estimated bool
+	}{
+		"ours.flv":     {ours, len(ours) - 3000, true, false},
+		"length.flv":   {finishedFLV(others, 12, false), 5000, false, false},
+		"size.flv":     {finishedFLV(others, 12, true), 5000, true, false},
+		"estimate.mp4": {mp4, int(ends[100]) + 9, true, true},
+	} {
+		whole := inspect(t, path(t, name, tt.whole))
+		p := path(t, name, tt.whole[:tt.cut])
+		r := inspect(t, p)
+		l := r.Loss()
+		if whole.Verdict != Whole || r.Verdict != Damaged || l.Bytes > 0 != tt.bytes || l.Estimated != tt.estimated {
+			t.Errorf("%s: %s, cut %s, %+v", name, whole.Verdict, r.Verdict, l)
+		}
+		most := 10 * time.Millisecond // others' heads are rounded here
+		if tt.estimated {
+			most = time.Second
+		}
+		if (r.Duration() + l.Duration - whole.Duration()).Abs() > most {
+			t.Errorf("%s: %s and %s missing, of %s", name, r.Duration(), l.Duration, whole.Duration())
+		}
+		if f := fix(t, p); f.Outcome != Lossy || f.After.Verdict != Whole || f.After.Duration() != r.Duration() {
+			t.Errorf("%s: outcome %d, %s", name, f.Outcome, f.After.Verdict)
+		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 // rot are the findings about media alone: no repair changes it.
 var rot = map[string]bool{"F26": true, "M33": true, "M49": true}
 
+// IsRot reports whether a finding is about media that is not what was written.
+func IsRot(f container.Finding) bool { return rot[f.Code] && f.Severity > container.Note }
+
 // deepFLV reads the media of an FLV.
 func (r *Recording) deepFLV(f bare, x *flv.Index) error {
 	return r.deep(f, func() ([]container.Finding, error) { return flv.Verify(f, x) })

@@ -52,7 +52,7 @@ func TestDeepMP4(t *testing.T) {
 					b[at] ^= 1 << (at % 8)
 					p := path(t, ourFile+".mp4", b)
 					r := deep(t, p)
-					want, code := Hopeless, "M49"
+					want, code := Rotten, "M49"
 					if stage == "open" { // and fix can do what it does without
 						want, code = Damaged, "M49"
 						if contains(r, "M46") {
@@ -143,7 +143,7 @@ func TestDeepWithoutChecksums(t *testing.T) {
 		if len(found) != 2 || found[0].Offset != all[2].Offset || found[0].End != all[4].End() || found[1].Offset != all[7].Offset || found[1].End != all[7].End() {
 			t.Errorf("%s: %v", name, found)
 		}
-		if whole.Verdict == Whole && r.Verdict != Hopeless || whole.Verdict != Whole && r.Verdict != Damaged {
+		if whole.Verdict == Whole && r.Verdict != Rotten || whole.Verdict != Whole && r.Verdict != Damaged {
 			t.Errorf("%s: %s, before: %s", name, r.Verdict, whole.Verdict)
 		}
 	}

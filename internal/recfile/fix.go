@@ -18,7 +18,7 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Nothing  Outcome = iota // it was whole
+	Nothing  Outcome = iota // it was whole, with all that fix would add
 	Repaired                // and nothing was lost
 	Lossy                   // repaired, but whole samples were damaged
 	Irreparable
@@ -104,9 +104,9 @@ func (j *Job) mend(result *Fixed, f *os.File) error {
 // outcome is what mending the file leads to.
 func (r *Recording) outcome() Outcome {
 	switch {
-	case r.Verdict == Whole:
+	case r.Verdict == Whole && r.copy == nil:
 		return Nothing
-	case r.Verdict == Hopeless:
+	case r.Verdict == Hopeless || r.Verdict == Rotten:
 		return Irreparable
 	case r.lossy():
 		return Lossy

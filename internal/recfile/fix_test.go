@@ -192,15 +192,21 @@ func TestInspectHoldsNoLock(t *testing.T) {
 	hold(t, p)
 }
 
-// Files of others get a finished copy beside them; fix again finds it done.
+// Files of others get a finished copy beside them, also those that are whole and only
+// lack an index; fix again finds it done.
 func TestFixForeign(t *testing.T) {
 	for name, b := range map[string][]byte{
-		"talk.flv": foreignFLV(stream(12)), "clip.mp4": foreignMP4(t, "frag.mp4"), "base.MP4": foreignMP4(t, "frag_base.mp4"),
+		"talk.flv": foreignFLV(stream(12)), "whole.flv": finishedFLV(stream(12), 1.2, true),
+		"clip.mp4": foreignMP4(t, "frag.mp4"), "base.MP4": foreignMP4(t, "frag_base.mp4"),
 	} {
 		p := path(t, name, b)
 		output := strings.TrimSuffix(p, filepath.Ext(p)) + ".fixed" + filepath.Ext(p)
 		before := inspect(t, p)
-		if before.Verdict != Unfinished || !before.Copies() || before.Ours {
+		want := Whole
+		if name == "talk.flv" {
+			want = Unfinished
+		}
+		if before.Verdict != want || !before.Copies() || before.Ours {
 			t.Errorf("%s: %s, %v", name, before.Verdict, before.Findings)
 		}
 		f := fix(t, p)

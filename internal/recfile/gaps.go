@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rtmptool/rtmptool/pkg/container"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
@@ -37,7 +36,7 @@ func (r *Recording) Times() []time.Duration {
 	order := make([]int, 0, len(r.Findings)) // by offset: one pass of a table finds them all
 	begin := r.mediaBegin()
 	for i, f := range r.Findings {
-		if times[i] = -1; f.Offset > begin || rot[f.Code] && f.Severity > container.Note { // which is media from its begin
+		if times[i] = -1; f.Offset > begin || IsRot(f) { // which is media from its begin
 			order = append(order, i)
 		}
 	}

@@ -13,11 +13,12 @@ import (
 
 // What recfiletest makes, under the names that the tests use.
 var (
-	unhex      = recfiletest.Unhex
-	stream     = recfiletest.Stream
-	flvFile    = recfiletest.FLV
-	foreignFLV = recfiletest.ForeignFLV
-	mp4File    = recfiletest.MP4
+	unhex       = recfiletest.Unhex
+	stream      = recfiletest.Stream
+	flvFile     = recfiletest.FLV
+	foreignFLV  = recfiletest.ForeignFLV
+	finishedFLV = recfiletest.FinishedFLV
+	mp4File     = recfiletest.MP4
 )
 
 // ourFile is a name that a recorder gives, but for its ending.

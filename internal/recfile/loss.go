@@ -15,7 +15,11 @@ type Loss struct {
 	Incomplete bool          // it never was whole: nothing is lost by that
 	Tracks     []TrackLoss   // those that have less of it, as far as the tables tell
 	Duration   time.Duration // of all tracks, from the end, as far as the file tells how long it was
+	Estimated  bool          // Duration is what the bytes last at the rate of the others
 }
+
+// Nothing reports whether nothing is lost.
+func (l Loss) Nothing() bool { return l.Bytes == 0 && l.Duration == 0 }
 
 // TrackLoss is how much of a track is lost.
 type TrackLoss struct {
@@ -52,6 +56,8 @@ func (r *Recording) Losses() []Loss {
 		switch {
 		case f.Code == "F41":
 			losses[i].Duration = r.missing
+		case f.Code == "M07": // the table that told the time is among what is missing
+			losses[i].Duration, losses[i].Estimated = r.lasts(losses[i].Bytes), true
 		case !incomplete:
 			holes = append(holes, i)
 		}
@@ -98,7 +104,16 @@ func (r *Recording) lack(t *container.Track, holes []int, found func(finding int
 	}
 }
 
-// Loss is what is lost in all. Without a byte it is nothing.
+// lasts is how long so many bytes last, at the rate of those that are there.
+func (r *Recording) lasts(bytes int64) time.Duration {
+	there := float64(r.Index.End - r.mediaBegin())
+	if there <= 0 {
+		return 0
+	}
+	return time.Duration(float64(bytes) / there * float64(r.Duration())).Round(time.Millisecond)
+}
+
+// Loss is what is lost in all.
 func (r *Recording) Loss() Loss {
 	var sum Loss
 	for _, l := range r.Losses() {
@@ -107,6 +122,7 @@ func (r *Recording) Loss() Loss {
 		}
 		sum.Bytes += l.Bytes
 		sum.Duration += l.Duration
+		sum.Estimated = sum.Estimated || l.Estimated
 		for _, t := range l.Tracks {
 			i, found := slices.BinarySearchFunc(sum.Tracks, t.Track, func(x TrackLoss, n int) int { return cmp.Compare(x.Track, n) })
 			if !found {
@@ -119,4 +135,4 @@ func (r *Recording) Loss() Loss {
 }
 
 // lossy: something is lost that was whole once.
-func (r *Recording) lossy() bool { return r.Loss().Bytes > 0 }
+func (r *Recording) lossy() bool { return !r.Loss().Nothing() }

@@ -20,16 +20,17 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	Whole      Verdict = iota // nothing is wrong
+	Whole      Verdict = iota // nothing is wrong; fix may still have something to add to another program's
 	Live                      // being recorded; consistent so far
 	Unfinished                // the recorder was stopped: fix finishes it, nothing is lost
 	Damaged                   // fix mends it
+	Rotten                    // media has changed: nothing brings it back, players show the rest
 	Hopeless                  // fix can do nothing for it; players may still show some
 )
 
 // String is the verdict in a word.
 func (v Verdict) String() string {
-	return [...]string{"whole", "live", "unfinished", "damaged", "beyond repair"}[v]
+	return [...]string{"whole", "live", "unfinished", "damaged", "rotten", "beyond repair"}[v]
 }
 
 // Recording is what is known of a file.
@@ -206,11 +207,16 @@ func isBox(head []byte, at int) bool {
 // it was read. It stays so, whatever fix does.
 func (r *Recording) Rotten() (bytes int64) {
 	for _, f := range r.Findings {
-		if rot[f.Code] && f.Severity > container.Note {
+		if IsRot(f) {
 			bytes += f.End - f.Offset
 		}
 	}
 	return bytes
+}
+
+// improvable: fix can add something that a whole file of another program lacks.
+func (r *Recording) improvable() bool {
+	return slices.ContainsFunc(r.Findings, func(f container.Finding) bool { return f.Severity == container.Note && f.Repair != "" })
 }
 
 // judge derives the verdict from the findings.
@@ -230,9 +236,12 @@ func (r *Recording) judge(unfinished bool) {
 	case samples == 0:
 		r.Verdict, r.plan, r.copy = Hopeless, nil, nil
 	case worst == container.Note && rotten:
-		r.Verdict, r.plan, r.copy = Hopeless, nil, nil
+		r.Verdict, r.plan, r.copy = Rotten, nil, nil
 	case worst == container.Note:
-		r.Verdict, r.plan, r.copy = Whole, nil, nil
+		r.Verdict, r.plan = Whole, nil
+		if !r.improvable() {
+			r.copy = nil
+		}
 	case r.plan == nil && r.copy == nil:
 		r.Verdict = Hopeless
 	case unfinished && !rotten:
@@ -240,7 +249,7 @@ func (r *Recording) judge(unfinished bool) {
 	default:
 		r.Verdict = Damaged
 	}
-	if r.Verdict == Hopeless {
+	if r.Verdict == Hopeless || r.Verdict == Rotten {
 		for i := range r.Findings {
 			r.Findings[i].Repair = "" // nothing is done about it
 		}

@@ -20,7 +20,7 @@ const Schema = 1
 type File struct {
 	Schema    int       `json:"schema"`
 	Path      string    `json:"path"`
-	Verdict   string    `json:"verdict,omitempty"` // whole, live, unfinished, damaged, beyond repair
+	Verdict   string    `json:"verdict,omitempty"` // whole, live, unfinished, damaged, rotten, beyond repair
 	Error     string    `json:"error,omitempty"`   // why the file could not be read
 	Format    string    `json:"format,omitempty"`  // FLV, MP4
 	Size      int64     `json:"size"`
@@ -74,7 +74,8 @@ type Finding struct {
 type Loss struct {
 	Bytes    int64       `json:"bytes"`
 	Tracks   []TrackLoss `json:"tracks"`
-	Duration float64     `json:"duration,omitempty"` // from the end
+	Duration float64     `json:"duration,omitempty"`  // from the end
+	Estimate bool        `json:"estimated,omitempty"` // Duration is one
 }
 
 // TrackLoss is how much a track loses.
@@ -149,10 +150,10 @@ func NewFile(r *recfile.Recording) File {
 
 // newLoss is the JSON form of a loss; nil if nothing is lost.
 func newLoss(l recfile.Loss) *Loss {
-	if l.Bytes == 0 {
+	if l.Nothing() {
 		return nil
 	}
-	j := &Loss{Bytes: l.Bytes, Tracks: []TrackLoss{}, Duration: seconds(l.Duration)}
+	j := &Loss{Bytes: l.Bytes, Tracks: []TrackLoss{}, Duration: seconds(l.Duration), Estimate: l.Estimated}
 	for _, t := range l.Tracks {
 		j.Tracks = append(j.Tracks, TrackLoss{t.Track, t.Kind.String(), seconds(t.Duration)})
 	}

@@ -81,6 +81,14 @@ func TestVerdicts(t *testing.T) {
 			t.Errorf("%s: %s, want %s", v, got, want)
 		}
 	}
+	rot := synthetic(3)
+	rot.Verdict = recfile.Rotten
+	for i := range rot.Findings {
+		rot.Findings[i].Code, rot.Findings[i].End = "M49", rot.Findings[i].Offset+100
+	}
+	if want := "ROTTEN: 300 bytes of media are damaged, at 3 places from 00:00:10.400 to 00:00:31.200; fix cannot bring them back, players show the rest"; verdict(rot) != want {
+		t.Errorf("%q, want %q", verdict(rot), want)
+	}
 	r := synthetic(1)
 	if r.Verdict = recfile.Hopeless; verdict(r) != "BEYOND REPAIR: players may show some of it" {
 		t.Error(verdict(r))
@@ -101,6 +109,8 @@ func TestLossShown(t *testing.T) {
 		{recfile.Loss{Bytes: 99, Tracks: []recfile.TrackLoss{track(1, media.Audio, 90*time.Second), track(2, media.Audio, time.Minute), track(3, media.Video, time.Second)}},
 			"; loses 99 bytes, 1.000 s of video, 90.000 s of audio"},
 		{recfile.Loss{Bytes: 99}, "; loses 99 bytes"},
+		{recfile.Loss{Bytes: 99, Duration: 1500 * time.Millisecond, Estimated: true}, "; loses 99 bytes, about 1.500 s from the end"},
+		{recfile.Loss{Duration: 1500 * time.Millisecond}, "; loses 1.500 s from the end"},
 		{recfile.Loss{Bytes: 99, Incomplete: true}, "; 99 bytes, incomplete"},
 	} {
 		f := container.Finding{Code: "M22", Severity: container.Error, Offset: 1, End: 100, Text: "damaged", Repair: "leave it out"}

@@ -70,14 +70,33 @@ func verdict(r *recfile.Recording) string {
 			return "DAMAGED: " + does + lost(r) + "; " + size(n) + " are rotten and stay so"
 		}
 		return "DAMAGED: " + does + lost(r)
-	}
-	if n := r.Rotten(); n > 0 {
-		return "BEYOND REPAIR: " + size(n) + " are rotten, players show the rest"
+	case recfile.Rotten:
+		return "ROTTEN: " + size(r.Rotten()) + " of media are damaged, " + places(r) + "; fix cannot bring them back, players show the rest"
 	}
 	if r.Duration() > 0 {
 		return "BEYOND REPAIR: players may show some of it"
 	}
 	return "BEYOND REPAIR"
+}
+
+// places says at what times of a recording its media is rotten.
+func places(r *recfile.Recording) string {
+	var first, last time.Duration
+	n := 0
+	times := r.Times()
+	for i, f := range r.Findings {
+		if !recfile.IsRot(f) {
+			continue
+		}
+		if n++; n == 1 {
+			first, last = times[i], times[i]
+		}
+		first, last = min(first, times[i]), max(last, times[i])
+	}
+	if n == 1 {
+		return "at " + clock(first)
+	}
+	return fmt.Sprintf("at %s places from %s to %s", count(n), clock(first), clock(last))
 }
 
 func general(r *recfile.Recording) []string {
@@ -93,7 +112,7 @@ func general(r *recfile.Recording) []string {
 		parts = append(parts, size(r.Size))
 	}
 	if !r.Index.Created.IsZero() {
-		parts = append(parts, "recorded "+r.Index.Created.UTC().Format("2006-01-02 15:04:05 UTC"))
+		parts = append(parts, "recorded "+r.Index.Created.Local().Format("2006-01-02 15:04:05 MST"))
 	}
 	return parts
 }
@@ -184,7 +203,7 @@ func finding(f container.Finding, fileSize int64, at time.Duration, loss recfile
 		line += "  -> " + f.Repair
 	}
 	switch {
-	case loss.Bytes == 0:
+	case loss.Nothing():
 	case loss.Incomplete:
 		line += "; " + size(loss.Bytes) + ", incomplete"
 	default:
@@ -196,7 +215,7 @@ func finding(f container.Finding, fileSize int64, at time.Duration, loss recfile
 // lost says what all of a repair costs.
 func lost(r *recfile.Recording) string {
 	loss := r.Loss()
-	if loss.Bytes == 0 {
+	if loss.Nothing() {
 		return "nothing is lost"
 	}
 	return "lost: " + amount(loss)
@@ -205,9 +224,16 @@ func lost(r *recfile.Recording) string {
 // amount says how much a loss is: 12.3 kB, 0.066 s of video. Of several tracks of a
 // kind the one that loses most is told.
 func amount(l recfile.Loss) string {
-	text := size(l.Bytes)
-	if l.Duration > 0 {
-		text += fmt.Sprintf(", %.3f s from the end", l.Duration.Seconds())
+	var parts []string
+	if l.Bytes > 0 {
+		parts = append(parts, size(l.Bytes))
+	}
+	switch end := fmt.Sprintf("%.3f s from the end", l.Duration.Seconds()); {
+	case l.Duration == 0:
+	case l.Estimated:
+		parts = append(parts, "about "+end)
+	default:
+		parts = append(parts, end)
 	}
 	for _, kind := range []media.Kind{media.Video, media.Audio} {
 		most := time.Duration(0)
@@ -217,10 +243,10 @@ func amount(l recfile.Loss) string {
 			}
 		}
 		if most > 0 {
-			text += fmt.Sprintf(", %.3f s of %s", most.Seconds(), kind)
+			parts = append(parts, fmt.Sprintf("%.3f s of %s", most.Seconds(), kind))
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // several writes a number of things.

@@ -169,7 +169,8 @@ func (s *scanner) verdict() {
 	case x.State == Open && x.Ours:
 		f.Code, f.Text, f.Repair = "M04", "no closing moov: the recorder was stopped before it could finish", closeRepair
 	case x.State == Open:
-		f.Code, f.Text, f.Repair = "M04", "fragmented: players open it slowly, and editors may not take it", "write a plain copy"
+		f.Code, f.Severity = "M04", container.Note
+		f.Text, f.Repair = "fragmented: players open it slowly, and editors may not take it", "write a plain copy"
 	case x.State == Committing:
 		f.Code, f.Text = "M05", "not committed: the closing moov is there, the head was not changed yet"
 		f.Repair = closeRepair

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,10 @@ func TestCheckOurs(t *testing.T) {
 
 func TestCheckForeign(t *testing.T) {
 	tags := runs[0].bodies // 805 ms, 4 keyframes
+	later := slices.Clone(tags)
+	for i := range later {
+		later[i].ms += 5000
+	}
 	index := amf.Property{Key: "keyframes", Value: amf.Object{{Key: "times", Value: amf.StrictArray{0.0, 0.2}}}}
 	seconds := func(d float64) amf.Property { return amf.Property{Key: "duration", Value: d} }
 	for name, c := range map[string]struct {
@@ -75,7 +80,11 @@ func TestCheckForeign(t *testing.T) {
 		"no metadata":         {nil, tags, "F12"},
 		"nothing at all":      {onMeta(), nil, ""}, // Scan has said so
 		"no duration":         {onMeta(index), tags, "F14"},
-		"a wrong one":         {onMeta(seconds(7), index), tags, "F14"},
+		"one too short":       {onMeta(seconds(0.2), index), tags, "F14"},
+		"one too long":        {onMeta(seconds(7), index), tags, "F41"},
+		"no number":           {onMeta(seconds(math.NaN()), index), tags, "F14"},
+		"from 0":              {onMeta(seconds(5.8), index), later, ""},
+		"a larger size":       {onMeta(seconds(0.805), amf.Property{Key: "filesize", Value: 1e6}, index), tags, ""},
 		"about right":         {onMeta(seconds(0.5), index), tags, ""},
 		"no index":            {onMeta(seconds(0.805)), tags, "F16"},
 		"one frame":           {onMeta(), tags[:3], ""},

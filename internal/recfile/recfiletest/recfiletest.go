@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rtmptool/rtmptool/pkg/amf"
 	"github.com/rtmptool/rtmptool/pkg/bmff"
 	"github.com/rtmptool/rtmptool/pkg/flv"
 	"github.com/rtmptool/rtmptool/pkg/media"
@@ -95,6 +96,20 @@ func ForeignFLV(packets []Packet) []byte {
 		b = binary.BigEndian.AppendUint32(append(b, body...), uint32(11+n))
 	}
 	return b
+}
+
+// FinishedFLV is a ForeignFLV whose onMetaData tells how long it is, in seconds and maybe
+// in bytes, as other programs write it: without an index.
+func FinishedFLV(packets []Packet, seconds float64, withSize bool) []byte {
+	made := func(size int) []byte {
+		properties := amf.ECMAArray{{Key: "duration", Value: seconds}}
+		if withSize {
+			properties = append(properties, amf.Property{Key: "filesize", Value: float64(size)})
+		}
+		head := Packet{flv.TagScript, 0, hex.EncodeToString(amf.Append(nil, "onMetaData", properties))}
+		return ForeignFLV(append([]Packet{head}, packets...))
+	}
+	return made(len(made(0)))
 }
 
 // MP4 returns a recording before and after it was closed, and where its
