@@ -84,7 +84,7 @@ func (x *Index) Missing() (from, lost int64, d time.Duration) {
 		least = maxLastFrame
 	}
 	switch {
-	case x.Ours && lost == 0,
+	case lost == 0 && (x.Ours || c.size >= 0), // an unfinished file may tell how long it was to be
 		d == 0 && len(x.repairs) > 0, // the bytes are missing where the damage is
 		!x.Ours && d.Seconds() <= least:
 		return from, 0, 0

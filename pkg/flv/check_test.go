@@ -82,6 +82,8 @@ func TestCheckForeign(t *testing.T) {
 		"no duration":         {onMeta(index), tags, "F14"},
 		"one too short":       {onMeta(seconds(0.2), index), tags, "F14"},
 		"one too long":        {onMeta(seconds(7), index), tags, "F41"},
+		"as was planned":      {onMeta(seconds(7), amf.Property{Key: "filesize", Value: 0.0}, index), tags, "F14"},
+		"cut":                 {onMeta(seconds(1), amf.Property{Key: "filesize", Value: 1e6}, index), tags, "F41"},
 		"no number":           {onMeta(seconds(math.NaN()), index), tags, "F14"},
 		"from 0":              {onMeta(seconds(5.8), index), later, ""},
 		"a larger size":       {onMeta(seconds(0.805), amf.Property{Key: "filesize", Value: 1e6}, index), tags, ""},

@@ -13,7 +13,7 @@ type claims struct {
 	damaged   bool // which is not whole, in a file of ours
 	flags     byte // of the tracks
 	duration  float64
-	size      float64
+	size      float64   // -1: it does not say
 	times     []float64 // of the keyframe index
 	positions []float64
 	end       int64 // of the tag
@@ -21,6 +21,7 @@ type claims struct {
 
 // readClaims reads what onMetaData says.
 func readClaims(values []any) (c claims) {
+	c.size = -1
 	for _, v := range values {
 		if v == metadataName {
 			c.present = true
