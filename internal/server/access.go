@@ -30,7 +30,7 @@ func (s *session) denied(action string, access Access, t rtmp.Target) (why strin
 	if this != s.newestDenied {
 		s.newestDenied = this
 		s.server.count(func(t *Totals) { t.Denied++ })
-		s.server.warnings.warn(s.log, func(e *zerolog.Event) {
+		s.server.warnings.warn(s.log(), func(e *zerolog.Event) {
 			e.Str("stream", withoutToken(t.Name)).Msg("refused a client: --" + action + "-keys has no line for this stream and token")
 		})
 		s.server.holdUp(s.server.config.DenialDelay)

@@ -31,7 +31,8 @@ const (
 func (s *session) command(m rtmp.Message) error {
 	cmd, err := rtmp.ParseCommand(m)
 	if err != nil {
-		s.log.Debug().Err(err).Msg("dropped a command")
+		log := s.log()
+		log.Debug().Err(err).Msg("dropped a command")
 		return nil
 	}
 	if !s.connected && cmd.Name != "connect" {
@@ -237,7 +238,7 @@ func (s *session) replayEarly() error {
 // after one that is taken back OBS would try for ever.
 func (s *session) refusePublisher(id uint32, why string) error {
 	s.server.count(func(t *Totals) { t.RefusedPublishers++ })
-	s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Str("reason", why).Msg("refused a publisher") })
+	s.server.warnings.warn(s.log(), func(e *zerolog.Event) { e.Str("reason", why).Msg("refused a publisher") })
 	return s.refuse(id, rtmp.CodePublishBadName, why)
 }
 

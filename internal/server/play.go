@@ -20,7 +20,6 @@ type viewer struct {
 	id      uint32 // message stream
 	name    string
 	cursor  *live.Cursor
-	log     zerolog.Logger
 	cancel  context.CancelFunc
 	done    chan struct{}
 
@@ -38,16 +37,18 @@ func (s *session) startViewer(ms *messageStream, name string) *viewer {
 		session: s, id: ms.id, name: name,
 		noAudio: &ms.noAudio, noVideo: &ms.noVideo,
 		cursor: s.server.streams.Subscribe(name),
-		log:    s.log.With().Str("stream", name).Logger(),
 		cancel: cancel,
 		done:   make(chan struct{}),
 	}
-	s.server.audience.info(v.log, func(e *zerolog.Event) { e.Str("client", s.version).Msg("playing") })
+	s.server.audience.info(v.log(), func(e *zerolog.Event) { e.Str("client", s.version).Msg("playing") })
 	limitBacklog(s.conn.TCPConn)
 	s.playing.Add(1)
 	go v.run(ctx)
 	return v
 }
+
+// log is made when there is something to tell, as that of the session.
+func (v *viewer) log() zerolog.Logger { return v.session.log().With().Str("stream", v.name).Logger() }
 
 // stop makes the goroutine end; wait waits until it has.
 func (v *viewer) stop() { v.cancel() }
@@ -63,7 +64,7 @@ func (v *viewer) run(ctx context.Context) {
 	if err != nil || v.stopping() {
 		_ = v.session.conn.Close() // the session's reader sees it and ends
 	}
-	v.session.server.audience.info(v.log, func(e *zerolog.Event) {
+	v.session.server.audience.info(v.log(), func(e *zerolog.Event) {
 		e.Stringer("after", time.Since(begin).Round(time.Second)).Uint64("bytes", v.session.rtmp.Sent()-sent)
 		if gaps := v.cursor.Gaps(); gaps.Count > 0 {
 			e.Int("skips", gaps.Count).Uint64("skipped_packets", gaps.Packets)

@@ -26,7 +26,7 @@ func (s *session) newPublisher(p *live.Publication) *publisher {
 		publication: p,
 		clock:       clock{epoch: p.Epoch(), wall: time.Now()},
 		headers:     newHeaders(),
-		log:         s.log.With().Str("stream", p.Stream().Name()).Logger(),
+		log:         s.log().With().Str("stream", p.Stream().Name()).Logger(),
 		warnings:    &s.server.warnings,
 	}
 }

@@ -218,7 +218,7 @@ func (s *Server) serve(conn *net.TCPConn, overTLS bool) {
 	sess := newSession(s, conn, overTLS)
 	if err := s.admit(sess); err != nil {
 		if !errors.Is(err, errClosing) {
-			s.refusals.warn(sess.log, func(e *zerolog.Event) { e.Err(err).Msg("refused a connection") })
+			s.refusals.warn(sess.log(), func(e *zerolog.Event) { e.Err(err).Msg("refused a connection") })
 		}
 		_ = conn.Close() // nothing was promised to the peer
 		return

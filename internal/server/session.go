@@ -39,7 +39,6 @@ type session struct {
 	conn   *timedConn
 	secure *secureConn // TLS on it; nil: none
 	rtmp   *rtmp.Conn
-	log    zerolog.Logger
 
 	connected  bool
 	app, tcURL string
@@ -88,7 +87,6 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 	sess := &session{
 		server:   s,
 		conn:     c,
-		log:      s.log.With().Stringer("peer", conn.RemoteAddr()).Logger(),
 		streams:  make(map[uint32]*messageStream),
 		nextID:   1,
 		commands: rate{limit: maxCommandRate, burst: commandBurst},
@@ -285,19 +283,26 @@ func (s *session) linger() {
 	_, _ = io.Copy(io.Discard, s.conn) // ends at the deadline
 }
 
+// log is made when there is something to tell: it would be a part of what an idle
+// connection costs.
+func (s *session) log() zerolog.Logger {
+	return s.server.log.With().Stringer("peer", s.conn.RemoteAddr()).Logger()
+}
+
 func (s *session) logEnd(err error) {
+	log := s.log()
 	var violation *rtmp.ProtocolError
 	var noTLS *secureError
 	switch {
 	case errors.As(err, &noTLS):
-		s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection whose TLS handshake failed") })
+		s.server.warnings.warn(log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection whose TLS handshake failed") })
 	case errors.Is(err, errSilent):
-		s.server.warnings.info(s.log, func(e *zerolog.Event) { e.Err(err).Msg("connection ended") })
+		s.server.warnings.info(log, func(e *zerolog.Event) { e.Err(err).Msg("connection ended") })
 	case errors.As(err, &violation):
-		s.server.warnings.warn(s.log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection that broke the protocol") })
+		s.server.warnings.warn(log, func(e *zerolog.Event) { e.Err(err).Msg("closed a connection that broke the protocol") })
 	case errors.Is(err, errRefused), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
-		s.log.Debug().Msg("connection ended")
+		log.Debug().Msg("connection ended")
 	default:
-		s.log.Debug().Err(err).Msg("connection ended")
+		log.Debug().Err(err).Msg("connection ended")
 	}
 }
