@@ -183,6 +183,7 @@ type schedule struct {
 	viewers []*judge
 	records []*judge
 	prompt  *judge // the first viewer, which reads whatever it can
+	follow  []*disciple
 }
 
 func (s *schedule) begin() {
@@ -254,6 +255,10 @@ func (s *schedule) step() {
 	}
 	for s.prompt.take() {
 	}
+	synctest.Wait()
+	for _, d := range s.follow {
+		d.judgeAll()
+	}
 	s.checkRing()
 	if got := s.r.Totals(); got.Bytes != s.m.totals.Bytes {
 		s.Fatalf("%d bytes received, want %d", got.Bytes, s.m.totals.Bytes)
@@ -290,6 +295,11 @@ func (s *schedule) checkRing() {
 func (s *schedule) run(steps int) {
 	s.prompt = &judge{T: s.T, m: s.m, who: "prompt viewer", cursor: s.r.Subscribe("live/a")}
 	s.viewers = append(s.viewers, s.prompt)
+	for range s.rand.IntN(2 * fewFollowers) {
+		j := &judge{T: s.T, m: s.m, who: "follower", cursor: s.r.Subscribe("live/a")}
+		random := rand.New(rand.NewPCG(s.rand.Uint64(), 0))
+		s.follow = append(s.follow, (&disciple{judge: j, refuses: func() bool { return random.IntN(20) == 0 }}).begin())
+	}
 	s.begin()
 	for range steps {
 		s.step()
@@ -302,6 +312,12 @@ func (s *schedule) run(steps int) {
 		j.finish()
 		if j.in != nil {
 			s.Errorf("%s: saw no end of %+v", j.who, *j.in)
+		}
+	}
+	for _, d := range s.follow {
+		d.end()
+		if d.served == 0 {
+			s.Error("a follower was served nothing")
 		}
 	}
 	for _, j := range s.records {

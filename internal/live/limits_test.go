@@ -1,7 +1,9 @@
 package live
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -556,7 +558,18 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	for range 59 {
 		gop = append(gop, packet(media.Audio, false), packet(media.Video, false))
 	}
-	viewer, recorder := r.Subscribe("live/a"), f.Cursor()
+	viewer, recorder, follower := r.Subscribe("live/a"), f.Cursor(), r.Subscribe("live/a")
+	f.Publish(gop[0])
+	next(t, follower)
+	served, stop := 0, make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		follower.Follow(ctx, func(packets []*media.Packet) bool { served += len(packets); return true })
+		close(stop)
+	}()
+	for f.stream.fan[0].size.Load() == 0 { // the smallest, at first
+		runtime.Gosched()
+	}
 	round := func() {
 		f.stream.trimmed = time.Time{} // as if the time of a GOP had passed
 		for _, p := range gop {
@@ -575,8 +588,14 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, round); n != 0 {
 		t.Errorf("%v allocations a GOP", n)
 	}
+	cancel()
+	<-stop
+	if served == 0 {
+		t.Error("the follower was served nothing")
+	}
 	viewer.Close()
 	recorder.Close()
+	follower.Close()
 	f.Close()
 	wantEmpty(t, r, f.stream)
 }

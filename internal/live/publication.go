@@ -45,15 +45,22 @@ func (p *Publication) Epoch() time.Duration { return p.epoch }
 // Stream returns the stream that is published.
 func (p *Publication) Stream() *Stream { return p.stream }
 
-// Publish hands a packet to everybody who reads the stream. It does no I/O and
-// waits for nobody. After the end of the publication it does nothing.
+// Publish hands a packet to everybody who reads the stream. It waits for nobody. After
+// the end of the publication it does nothing.
 func (p *Publication) Publish(pkt *media.Packet) {
+	if p.push(pkt) {
+		p.stream.fan.serve()
+	}
+}
+
+// push reports whether more has become visible.
+func (p *Publication) push(pkt *media.Packet) bool {
 	s := p.stream
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.publication != p {
-		return
+		return false
 	}
 	p.newest = now
 	if pkt.Kind != media.Data {
@@ -71,9 +78,10 @@ func (p *Publication) Publish(pkt *media.Packet) {
 	s.trim(now, atStart)
 	if pkt.Kind == media.Video && pkt.Role == media.Frame {
 		s.flush()
-	} else {
-		s.flushLater()
+		return true
 	}
+	s.flushLater()
+	return false
 }
 
 // Ended reports whether the publication is over.

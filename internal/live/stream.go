@@ -21,6 +21,7 @@ const (
 type Stream struct {
 	name     string
 	registry *Registry
+	fan      fan // viewers that follow
 
 	mu          sync.Mutex
 	ring        ring
@@ -36,7 +37,7 @@ type Stream struct {
 }
 
 func newStream(name string, r *Registry) *Stream {
-	return &Stream{name: name, registry: r, viewers: make(map[*Cursor]struct{})}
+	return &Stream{name: name, registry: r, fan: newFan(), viewers: make(map[*Cursor]struct{})}
 }
 
 // Name returns the name under which the stream is published.
@@ -91,6 +92,7 @@ func (s *Stream) end(p *Publication) bool {
 	s.publication = nil
 	p.end, p.upTo = s.ring.next, s.ring.frames
 	s.flush()
+	s.fan.wake()
 	s.forget()
 	return true
 }
@@ -183,16 +185,23 @@ func (s *Stream) flushLater() {
 // flushHeld is called by the timer, which may have been set for a packet that is
 // visible or gone by now.
 func (s *Stream) flushHeld() {
+	if s.flushDue() {
+		s.fan.serve()
+	}
+}
+
+func (s *Stream) flushDue() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.visible == s.ring.next {
-		return
+		return false
 	}
 	if left := audioHold - time.Since(s.ring.at(s.visible).at); left > 0 {
 		s.hold.Reset(left)
-		return
+		return false
 	}
 	s.flush()
+	return true
 }
 
 // trim forgets what nobody needs, at a new start, and what exceeds the limits.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -25,9 +26,10 @@ type viewer struct {
 
 	noAudio, noVideo *atomic.Bool // of the message stream
 
-	// Owned by the viewer's goroutine.
-	awaitKey bool     // video was off: it comes back at a keyframe
-	pieces   [][]byte // scratch of write
+	// Owned by the viewer's goroutine, or by whoever serves it while it follows.
+	awaitKey bool        // video was off: it comes back at a keyframe
+	pieces   net.Buffers // scratch of chunks
+	left     net.Buffers // of them, that offer did not write
 }
 
 // startViewer begins to play a stream, or to wait for it.
@@ -110,6 +112,13 @@ func (v *viewer) relay(ctx context.Context) error {
 			if !v.stopping() {
 				deadline = deadline.Add(max(0, v.session.server.config.PublishGrace))
 			}
+		} else if v.session.rtmp.CanTry() {
+			// For as long as nobody has to wait, there is no need of this goroutine.
+			v.cursor.Follow(ctx, v.offer)
+			if err := v.session.rtmp.WriteChunks(v.left); err != nil {
+				return err
+			}
+			v.left = nil
 		}
 	}
 }
@@ -117,6 +126,21 @@ func (v *viewer) relay(ctx context.Context) error {
 // write sends packets in one vectored write. They were encoded when they were
 // published.
 func (v *viewer) write(packets []*media.Packet) error {
+	if v.gather(packets); len(v.pieces) == 0 {
+		return nil
+	}
+	return v.session.rtmp.WriteChunks(v.pieces)
+}
+
+// offer is write that does not wait. If it returns false, left must be written.
+func (v *viewer) offer(packets []*media.Packet) bool {
+	v.gather(packets)
+	v.left = v.pieces
+	return len(v.pieces) == 0 || v.session.rtmp.TryWriteChunks(&v.left)
+}
+
+// gather puts the pieces of packets together.
+func (v *viewer) gather(packets []*media.Packet) {
 	v.pieces = v.pieces[:0]
 	for _, p := range packets {
 		if !v.wants(p) {
@@ -128,10 +152,6 @@ func (v *viewer) write(packets []*media.Packet) error {
 		}
 		v.pieces = rtmp.AppendChunks(v.pieces, frame)
 	}
-	if len(v.pieces) == 0 {
-		return nil
-	}
-	return v.session.rtmp.WriteChunks(v.pieces)
 }
 
 // wants applies receiveAudio and receiveVideo to frames. Everything else is sent

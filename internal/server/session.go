@@ -83,7 +83,7 @@ func (s *session) first(wanted func(*messageStream) bool) *messageStream {
 }
 
 func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
-	c := &timedConn{TCPConn: conn, writeTimeout: s.config.WriteTimeout}
+	c := &timedConn{socket: newSocket(conn), writeTimeout: s.config.WriteTimeout}
 	sess := &session{
 		server:   s,
 		conn:     c,
@@ -98,7 +98,7 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 		sess.secure = newSecureConn(c, s.tls, &s.tlsBuffers)
 		sess.rtmp = rtmp.NewConn(sess.secure, sess.secure)
 	} else {
-		sess.rtmp = rtmp.NewConn(c, conn)
+		sess.rtmp = rtmp.NewConn(c, c.socket)
 	}
 	sess.rtmp.BeforeWrite = c.beforeWrite
 	c.check = sess.checkPublishers

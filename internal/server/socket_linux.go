@@ -1,7 +1,10 @@
 package server
 
 import (
+	"io"
 	"net"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,4 +21,115 @@ func limitBacklog(conn *net.TCPConn) {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, backlog)
 		})
 	}
+}
+
+// maxPieces is what one call takes (IOV_MAX).
+const maxPieces = 1024
+
+// socket is a connection whose reads and whose writes of chunks do not tell the scheduler
+// that they call the system: they do not wait in it, and telling costs as much as the
+// call. One goroutine at a time reads, and one writes chunks.
+type socket struct {
+	*net.TCPConn
+	raw syscall.RawConn
+
+	read    func(fd uintptr) bool // s.tryRead, made once
+	into    []byte
+	n       int
+	readErr syscall.Errno
+
+	write    func(fd uintptr) bool // s.tryWrite, made once
+	vectors  []syscall.Iovec
+	written  int
+	writeErr syscall.Errno
+}
+
+func newSocket(conn *net.TCPConn) *socket {
+	s := &socket{TCPConn: conn}
+	s.raw, _ = conn.SyscallConn() // fails for no connection at all
+	s.read, s.write = s.tryRead, s.tryWrite
+	return s
+}
+
+// Read implements io.Reader.
+func (s *socket) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	s.into = b
+	err := s.raw.Read(s.read)
+	s.into = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case s.readErr != 0:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: s.readErr}
+	case s.n == 0:
+		return 0, io.EOF
+	}
+	return s.n, nil
+}
+
+// tryRead returns false to be called again when there is something.
+func (s *socket) tryRead(fd uintptr) bool {
+	n, errno := systemCall(syscall.SYS_READ, fd, unsafe.Pointer(unsafe.SliceData(s.into)), len(s.into))
+	s.n, s.readErr = n, errno
+	return errno != syscall.EAGAIN
+}
+
+// WriteBuffers waits until all is written, in as few calls as there can be.
+func (s *socket) WriteBuffers(pieces *net.Buffers) (int64, error) { return pieces.WriteTo(s.TCPConn) }
+
+// TryWriteBuffers makes one call that does not wait, and takes from the pieces what it
+// has written.
+func (s *socket) TryWriteBuffers(pieces *net.Buffers) (int64, error) {
+	s.vectors = s.vectors[:0]
+	for _, p := range (*pieces)[:min(len(*pieces), maxPieces)] {
+		if len(p) > 0 {
+			v := syscall.Iovec{Base: &p[0]}
+			v.SetLen(len(p))
+			s.vectors = append(s.vectors, v)
+		}
+	}
+	s.written, s.writeErr = 0, 0
+	err := s.raw.Write(s.write)
+	clear(s.vectors)
+	if err == nil && s.writeErr != 0 {
+		err = s.writeErr
+	}
+	takeBytes(pieces, s.written)
+	return int64(s.written), err
+}
+
+// tryWrite returns true also if the socket takes nothing: nobody shall wait for it.
+func (s *socket) tryWrite(fd uintptr) bool {
+	s.written, s.writeErr = systemCall(syscall.SYS_WRITEV, fd, unsafe.Pointer(unsafe.SliceData(s.vectors)), len(s.vectors))
+	return true
+}
+
+// systemCall makes a system call that does not wait.
+func systemCall(what, fd uintptr, p unsafe.Pointer, n int) (int, syscall.Errno) {
+	for {
+		done, _, errno := syscall.RawSyscall(what, fd, uintptr(p), uintptr(n))
+		switch errno {
+		case 0:
+			return int(done), 0
+		case syscall.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// takeBytes removes n bytes from the pieces, and what is empty.
+func takeBytes(pieces *net.Buffers, n int) {
+	rest := *pieces
+	for len(rest) > 0 && n >= len(rest[0]) {
+		n -= len(rest[0])
+		rest = rest[1:]
+	}
+	if n > 0 {
+		rest[0] = rest[0][n:]
+	}
+	*pieces = rest
 }

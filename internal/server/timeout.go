@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -17,7 +16,7 @@ const renewEvery = time.Second
 // timedConn is a connection with deadlines that follow its phase: a fixed one
 // until it publishes or plays, then one that every read renews.
 type timedConn struct {
-	*net.TCPConn
+	*socket
 	writeTimeout time.Duration
 	idle         func() error // called when nothing came for half of silence
 	check        func() error // called now and then; its error ends reading
@@ -47,7 +46,7 @@ func (c *timedConn) keepAlive(silence time.Duration) {
 // Read reads; a silent peer is asked for a sign of life once, at half time.
 func (c *timedConn) Read(b []byte) (int, error) {
 	if c.silence == 0 {
-		return c.TCPConn.Read(b)
+		return c.socket.Read(b)
 	}
 	for {
 		if now := time.Now(); now.Sub(c.renewed) >= min(renewEvery, c.silence/4) {
@@ -59,7 +58,7 @@ func (c *timedConn) Read(b []byte) (int, error) {
 				return 0, err
 			}
 		}
-		n, err := c.TCPConn.Read(b)
+		n, err := c.socket.Read(b)
 		if n > 0 {
 			c.asked = false
 		}

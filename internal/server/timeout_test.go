@@ -153,7 +153,7 @@ func TestReadTimeout(t *testing.T) {
 func TestTimedConn(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	asked := 0
-	c := &timedConn{TCPConn: ours, writeTimeout: 50 * time.Millisecond, idle: func() error { asked++; return nil }, check: func() error { return nil }}
+	c := &timedConn{socket: newSocket(ours), writeTimeout: 50 * time.Millisecond, idle: func() error { asked++; return nil }, check: func() error { return nil }}
 	c.keepAlive(40 * time.Millisecond)
 	buf := make([]byte, 4)
 	if _, err := c.Read(buf); !isTimeout(err) || asked != 1 {

@@ -41,12 +41,19 @@ type Conn struct {
 	outChunk  int
 	outWindow uint32      // the window that we announced last
 	vec       net.Buffers // scratch of WriteChunks
+	rest      net.Buffers // of TryWriteChunks; goes before all else
 }
 
 // BuffersWriter is a writer of its own kind for WriteChunks. It uses up the pieces,
 // also when it fails.
 type BuffersWriter interface {
 	WriteBuffers(pieces *net.Buffers) (int64, error)
+}
+
+// TryWriter is a writer of its own kind for TryWriteChunks: it writes what it can
+// without waiting and takes that from the pieces.
+type TryWriter interface {
+	TryWriteBuffers(pieces *net.Buffers) (int64, error)
 }
 
 // NewConn makes a connection of a reader and a writer. If the writer is a
@@ -97,6 +104,9 @@ func (c *Conn) WriteMessages(messages ...Message) error {
 			c.outWindow = binary.BigEndian.Uint32(m.Body)
 		}
 	}
+	if err := c.writeRest(); err != nil {
+		return err
+	}
 	c.beforeWrite()
 	n, err := c.w.Write(c.out)
 	c.sent.Add(uint64(n))
@@ -112,25 +122,69 @@ func (c *Conn) WriteMessages(messages ...Message) error {
 func (c *Conn) WriteChunks(pieces [][]byte) error {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
+	if err := c.writeRest(); err != nil {
+		return err
+	}
 	c.vec = pieces
 	defer func() { c.vec = nil }()
+	return c.writeAll(&c.vec)
+}
+
+// TryWriteChunks is WriteChunks that waits for nobody. It returns false if it did not
+// write all, for whatever reason. Then WriteChunks must be called with what it has left of
+// the pieces, none perhaps, before the array of them is used again.
+func (c *Conn) TryWriteChunks(pieces *net.Buffers) bool {
+	w, ok := c.w.(TryWriter)
+	if !ok || !c.wmu.TryLock() {
+		return false
+	}
+	defer c.wmu.Unlock()
+	if len(c.rest) > 0 {
+		return false
+	}
+	c.beforeWrite()
+	n, err := w.TryWriteBuffers(pieces)
+	c.sent.Add(uint64(n))
+	if n > 0 { // no other message may come in between
+		c.rest, *pieces = *pieces, nil
+	}
+	return err == nil && len(c.rest)+len(*pieces) == 0
+}
+
+// CanTry reports whether TryWriteChunks ever writes.
+func (c *Conn) CanTry() bool {
+	_, ok := c.w.(TryWriter)
+	return ok
+}
+
+// writeRest writes what TryWriteChunks has begun.
+func (c *Conn) writeRest() error {
+	if len(c.rest) == 0 {
+		return nil
+	}
+	err := c.writeAll(&c.rest)
+	c.rest = nil
+	return err
+}
+
+func (c *Conn) writeAll(pieces *net.Buffers) error {
 	for {
 		c.beforeWrite()
-		n, err := c.writeVec()
+		n, err := c.writeVec(pieces)
 		c.sent.Add(uint64(n))
 		// A peer that is slow but takes something has not stopped: the deadline is
 		// for what it takes, not for all the pieces.
-		if err == nil || n == 0 || len(c.vec) == 0 || !isTimeout(err) {
+		if err == nil || n == 0 || len(*pieces) == 0 || !isTimeout(err) {
 			return err
 		}
 	}
 }
 
-func (c *Conn) writeVec() (int64, error) {
+func (c *Conn) writeVec(pieces *net.Buffers) (int64, error) {
 	if w, ok := c.w.(BuffersWriter); ok {
-		return w.WriteBuffers(&c.vec)
+		return w.WriteBuffers(pieces)
 	}
-	return c.vec.WriteTo(c.w)
+	return pieces.WriteTo(c.w)
 }
 
 func isTimeout(err error) bool {

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A socket takes what there is room for without waiting, and reads as a connection does.
+func TestSocket(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	s := newSocket(ours)
+	if err := errors.Join(s.SetWriteBuffer(64<<10), theirs.SetReadBuffer(64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	var want []byte
+	all := make(net.Buffers, 3000) // more than one call takes
+	for i := range all {
+		all[i] = bytes.Repeat([]byte{byte(i)}, i%5*2000)
+		want = append(want, all[i]...)
+	}
+	left := slices.Clone(all)
+	var sent int64
+	var err error
+	for err == nil {
+		var n int64
+		n, err = s.TryWriteBuffers(&left)
+		sent += n
+	}
+	if !errors.Is(err, syscall.EAGAIN) || sent == 0 || sent == int64(len(want)) {
+		t.Fatalf("wrote %d bytes: %v", sent, err)
+	}
+	if !bytes.Equal(bytes.Join(left, nil), want[sent:]) {
+		t.Fatal("what is left is not what was not written")
+	}
+	done := make(chan error)
+	go func() {
+		_, err := s.WriteBuffers(&left)
+		done <- errors.Join(err, s.CloseWrite())
+	}()
+	got, err := io.ReadAll(newSocket(theirs))
+	if err := errors.Join(err, <-done); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of %d arrived, %v", len(got), len(want), err)
+	}
+	if err := theirs.SetReadDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := newSocket(theirs).Read(make([]byte, 1)); n != 0 || !isTimeout(err) {
+		t.Errorf("past the deadline: %d, %v", n, err)
+	}
+}
+
+func TestSocketErrors(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	s := newSocket(ours)
+	if err := errors.Join(theirs.SetLinger(0), theirs.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var reset net.Error
+	if n, err := s.Read(make([]byte, 1)); n != 0 || !errors.Is(err, syscall.ECONNRESET) || !errors.As(err, &reset) {
+		t.Errorf("read of a connection that was reset: %d, %v", n, err)
+	}
+	if n, err := s.TryWriteBuffers(&net.Buffers{{1}}); n != 0 || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("write to a connection that was reset: %d, %v", n, err)
+	}
+	_ = s.Close()
+	if n, err := s.Read(make([]byte, 1)); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read of a closed connection: %d, %v", n, err)
+	}
+	if n, err := s.TryWriteBuffers(&net.Buffers{{1}}); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write to a closed connection: %d, %v", n, err)
+	}
+}
+
+// Neither a read nor a write without waiting allocates.
+func TestSocketAllocatesNothing(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	out, in := newSocket(ours), newSocket(theirs)
+	piece, into := make([]byte, 100), make([]byte, 300)
+	pieces := make(net.Buffers, 3)
+	allocs := testing.AllocsPerRun(100, func() {
+		left := pieces
+		for i := range left {
+			left[i] = piece
+		}
+		if n, err := out.TryWriteBuffers(&left); n != 300 || err != nil {
+			t.Fatal(n, err)
+		}
+		if n, err := in.Read(into); n == 0 || err != nil {
+			t.Fatal(n, err)
+		}
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
