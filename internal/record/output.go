@@ -35,8 +35,8 @@ type output interface {
 	// takes reports whether a packet can go into this file; one that cannot begins
 	// another file.
 	takes(p *media.Packet) bool
-	// Full reports whether another file should begin: this one has as many samples as
-	// it can list.
+	// Full reports whether another file should begin: this one has as many samples as it
+	// can list, or as long a time as it can tell.
 	Full() bool
 	write(p *media.Packet, at time.Duration) error
 	Drop(d container.Drop) error
@@ -115,8 +115,6 @@ func (o *flvOutput) takes(p *media.Packet) bool {
 func (o *flvOutput) write(p *media.Packet, at time.Duration) error { return o.Write(p, at) }
 
 func (o *flvOutput) Synced(int64) {} // nothing in an FLV file tells
-
-func (o *flvOutput) Full() bool { return false } // it lists keyframes only, fewer the more there are
 
 func (o *flvOutput) duration() time.Duration { return o.Index().Duration() }
 

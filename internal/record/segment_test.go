@@ -121,3 +121,38 @@ func TestSegmentAndChange(t *testing.T) {
 		wantFrames(t, got, f.sent)
 	})
 }
+
+// An FLV has times for 24 days and 20 hours that players understand; then the recording goes on
+// in the next file, and an MP4 does in the same.
+func TestMonths(t *testing.T) {
+	const days = 80
+	for format, files := range map[Format]int{FLV: 4, MP4: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &testDisk{}
+			f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
+			c := d.config()
+			c.Format = format
+			r := Start(c, "live/a", f.p.Cursor())
+			f.configs()
+			begin := f.at
+			for f.at-begin < days*24*time.Hour {
+				f.gop(2)
+				f.at += 2*time.Hour + 59*time.Minute // the longest step that MP4 believes
+				synctest.Wait()
+			}
+			f.p.Close()
+			<-r.Done()
+			if r.Disabled() || len(d.files) != files {
+				t.Fatalf("%s: %d files, want %d; %v", format, len(d.files), files, r.Status().Err)
+			}
+			wantFrames(t, d.contents(t), f.sent)
+			for _, file := range d.files {
+				if format == FLV {
+					if index := wantFinished(t, file.bytes()); index.Duration() > 1<<31*time.Millisecond {
+						t.Errorf("an FLV of %v", index.Duration())
+					}
+				}
+			}
+		})
+	}
+}

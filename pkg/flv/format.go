@@ -1,6 +1,10 @@
 package flv
 
-import "github.com/rtmptool/rtmptool/pkg/media"
+import (
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
 
 // Tag types, which are also RTMP message types (FLV E.4.1).
 const (
@@ -27,6 +31,9 @@ const (
 	maxBody       = 1<<24 - 1 // 24-bit DataSize
 	timestampMask = 1<<31 - 1 // players read the 32 bits as signed
 )
+
+// maxTime is where a file should end, at the next keyframe: 20 h before its times have no room.
+const maxTime = 24 * 24 * time.Hour
 
 // First byte of a video body: frame type and codec (FLV E.4.3.1), or the
 // enhanced mark, frame type and packet type (E-RTMP "ExVideoTagHeader").

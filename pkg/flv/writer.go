@@ -70,6 +70,10 @@ func (w *Writer) Flush() error {
 	return nil
 }
 
+// Full reports whether another file should begin: soon the times of this one begin again at 0,
+// which players do not follow.
+func (w *Writer) Full() bool { return w.clock.time() >= maxTime }
+
 // Buffered tells how many bytes wait for Flush.
 func (w *Writer) Buffered() int { return len(w.buf) }
 
