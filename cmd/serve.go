@@ -87,6 +87,8 @@ second interrupt ends serve at once.`,
 	f.DurationVar(&s.PublishTimeout, "publish-timeout", 30*time.Second, "drop a publisher that sends no media for so long")
 	f.DurationVar(&s.WriteTimeout, "write-timeout", 10*time.Second, "drop a viewer that takes no data for so long")
 	f.DurationVar(&s.PublishGrace, "publish-grace", 10*time.Second, "how long viewers wait for a publisher to return")
+	f.DurationVar(&s.Live.MinLatency, "min-latency", 0, "let frames of viewers wait so long for others, so that many cost less; 0: send each at once")
+	f.DurationVar(&s.Live.MaxLatency, "max-latency", 100*time.Millisecond, "let frames of viewers wait no longer than that when there is much to do")
 	f.DurationVar(&s.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "time to finish recordings when serve is stopped")
 	f.IntVar(&s.MaxConnections, "max-connections", 20000, "connections at once")
 	f.IntVar(&s.MaxPerAddress, "max-connections-per-ip", 0, "connections at once from one address (IPv6: from one /64 network); 0: no limit")
@@ -125,6 +127,17 @@ func (o *serveOptions) validate(given *pflag.FlagSet) error {
 	}
 	if s.MaxPerAddress < 0 {
 		return usageError{fmt.Errorf("--max-connections-per-ip %d: want 0 or more", s.MaxPerAddress)}
+	}
+	const mostLatency = time.Second // well below what makes a viewer skip
+	switch l := &s.Live; {
+	case l.MinLatency < 0:
+		return usageError{fmt.Errorf("--min-latency %s: want 0 or more", l.MinLatency)}
+	case l.MaxLatency < l.MinLatency:
+		return usageError{fmt.Errorf("--max-latency %s: want at least --min-latency, which is %s", l.MaxLatency, l.MinLatency)}
+	case l.MaxLatency > mostLatency:
+		return usageError{fmt.Errorf("--max-latency %s: want at most %s", l.MaxLatency, mostLatency)}
+	case l.MaxLatency == 0:
+		l.MaxLatency = -1
 	}
 	if !given.Changed("max-connections") {
 		s.MaxConnections = 0 // the server's own default

@@ -111,7 +111,7 @@ func (c *Cursor) take() (Batch, <-chan struct{}) {
 	defer s.mu.Unlock()
 	clear(c.scratch)
 	batch := Batch{Packets: c.scratch[:0]}
-	limit := s.visible
+	limit := s.flush.visible
 	if c.patient {
 		limit = s.ring.next // what is read should be on the disk soon, and costs no wake-up here
 	}
@@ -128,18 +128,11 @@ func (c *Cursor) take() (Batch, <-chan struct{}) {
 	}
 	c.scratch = batch.Packets
 	if len(batch.Packets) == 0 && !batch.End {
-		return Batch{}, s.waiting()
+		return Batch{}, s.flush.waiting(c.patient)
 	}
 	batch.Skipped, c.skipped = c.skipped, 0
 	batch.Dropped, c.dropped = c.dropped, Dropped{}
 	return batch, nil
-}
-
-func (s *Stream) waiting() <-chan struct{} {
-	if s.wake == nil {
-		s.wake = make(chan struct{})
-	}
-	return s.wake
 }
 
 // join lets a viewer into the current publication, at the newest start.
@@ -232,7 +225,7 @@ func (c *Cursor) framesBefore() frames {
 // with which it joined.
 func (c *Cursor) lagging() bool {
 	s := c.stream
-	if c.patient || c.next < s.ring.first || c.next >= s.visible || c.next < c.burst {
+	if c.patient || c.next < s.ring.first || c.next >= s.flush.visible || c.next < c.burst {
 		return false
 	}
 	since := s.ring.at(c.next).at
@@ -244,7 +237,7 @@ func (c *Cursor) lagging() bool {
 
 // begin puts the cursor at a start and gives it the configurations.
 func (c *Cursor) begin(batch *Batch, st start) {
-	c.next, c.burst, c.lost = st.seq, c.stream.visible, false
+	c.next, c.burst, c.lost = st.seq, c.stream.flush.visible, false
 	batch.Start = true
 	batch.Packets = append(batch.Packets, st.configs...)
 }

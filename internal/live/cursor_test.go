@@ -140,8 +140,8 @@ func TestAudioAloneAfterEviction(t *testing.T) {
 		}
 		time.Sleep(2 * audioHold)
 		synctest.Wait()
-		if s := f.stream; s.visible != s.ring.next {
-			t.Errorf("%d packets are held", s.ring.next-s.visible)
+		if s := f.stream; s.flush.visible != s.ring.next {
+			t.Errorf("%d packets are held", s.ring.next-s.flush.visible)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
@@ -17,10 +18,24 @@ const fewFollowers = 4
 // processors: a frame costs one wake-up a part, not one a viewer.
 type fan []part
 
+// took is how long it lasted lately until all had been served.
+func (f fan) took() (longest time.Duration) {
+	for i := range f {
+		if p := &f[i]; p.size.Load() > 0 {
+			longest = max(longest, time.Duration(p.took.Load()))
+		}
+	}
+	return longest
+}
+
 // part serves some of them, one after the other.
 type part struct {
 	size atomic.Int32 // of followers
 	work atomic.Int32 // idle, working or again
+	took atomic.Int64 // ns from the newest wake until all were served
+	run  func()       // p.serveAll, made once
+
+	woken time.Time // written by who finds it idle
 
 	mu        sync.Mutex // held while it serves
 	followers []*follower
@@ -40,7 +55,13 @@ type follower struct {
 	left    chan struct{} // closed when it is served no more
 }
 
-func newFan() fan { return make(fan, runtime.GOMAXPROCS(0)) }
+func newFan() fan {
+	f := make(fan, runtime.GOMAXPROCS(0))
+	for i := range f {
+		f[i].run = f[i].serveAll
+	}
+	return f
+}
 
 // Follow hands the cursor over to those who publish: whenever more becomes visible, they
 // call deliver with it. That must wait for nothing, and returns false to be called no
@@ -118,15 +139,22 @@ func (p *part) drop(f *follower) {
 
 // wake lets a goroutine serve, that ends by itself.
 func (p *part) wake() {
-	if p.work.Swap(again) != idle {
-		return
+	if p.work.Swap(again) == idle {
+		p.woken = time.Now()
+		go p.run()
 	}
-	go func() {
-		for !p.work.CompareAndSwap(working, idle) {
-			p.work.Store(working)
-			p.serve()
+}
+
+func (p *part) serveAll() {
+	begin := p.woken
+	for p.work.Store(working); ; p.work.Store(working) {
+		p.serve()
+		now := time.Now()
+		p.took.Store(int64(now.Sub(begin)))
+		if begin = now; p.work.CompareAndSwap(working, idle) {
+			return
 		}
-	}()
+	}
 }
 
 func (p *part) serve() {
@@ -180,7 +208,7 @@ func (c *Cursor) more() ([]*media.Packet, bool) {
 	}
 	clear(c.scratch)
 	batch := Batch{Packets: c.scratch[:0]}
-	c.collect(&batch, s.visible)
+	c.collect(&batch, s.flush.visible)
 	c.scratch = batch.Packets
 	return batch.Packets, true
 }

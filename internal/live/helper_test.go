@@ -152,7 +152,7 @@ func wantEmpty(t testing.TB, r *Registry, streams ...*Stream) {
 		t.Errorf("left: %d bytes in %d rings, %d publications", r.total.Load(), r.rings.Load(), r.live.Load())
 	}
 	for _, s := range streams {
-		if s.hold != nil && s.hold.Stop() {
+		if s.flush.timer != nil && s.flush.timer.Stop() {
 			t.Errorf("the timer of %s is running", s.name)
 		}
 		if s.readers != 0 || len(s.viewers) != 0 || len(s.recorders) != 0 {

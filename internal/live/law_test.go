@@ -271,7 +271,7 @@ func (s *schedule) checkRing() {
 	stream.mu.Lock()
 	defer stream.mu.Unlock()
 	r := &stream.ring
-	if visible := stream.visible; visible < r.first || visible > r.next {
+	if visible := stream.flush.visible; visible < r.first || visible > r.next {
 		s.Fatalf("visible up to %d of %d to %d", visible, r.first, r.next)
 	}
 	bytes := 0

@@ -53,7 +53,7 @@ func (p *Publication) Publish(pkt *media.Packet) {
 	}
 }
 
-// push reports whether more has become visible.
+// push reports whether viewers shall read now.
 func (p *Publication) push(pkt *media.Packet) bool {
 	s := p.stream
 	now := time.Now()
@@ -77,10 +77,9 @@ func (p *Publication) push(pkt *media.Packet) bool {
 	s.lastTime = max(s.lastTime, pkt.DTS)
 	s.trim(now, atStart)
 	if pkt.Kind == media.Video && pkt.Role == media.Frame {
-		s.flush()
-		return true
+		return s.complete(now)
 	}
-	s.flushLater()
+	s.holdAudio(now)
 	return false
 }
 

@@ -18,6 +18,10 @@ type Config struct {
 	MaxPublishers int           // default 1000
 	TakeOver      time.Duration // a publisher silent for so long loses its name, default 3 s
 	MaxLag        time.Duration // a viewer further behind skips to a keyframe, default 3 s
+
+	// Viewers get what has come together at least MinLatency apart; 0: each frame by
+	// itself. Under load that grows up to MaxLatency, default 100 ms; negative is 0.
+	MinLatency, MaxLatency time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -39,6 +43,7 @@ func (c Config) withDefaults() Config {
 	span(&c.StreamSpan, 10*time.Second)
 	span(&c.TakeOver, 3*time.Second)
 	span(&c.MaxLag, 3*time.Second)
+	span(&c.MaxLatency, 100*time.Millisecond)
 	return c
 }
 

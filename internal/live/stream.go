@@ -8,13 +8,9 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-const (
-	// audioHold is how long audio waits for the video frame that it travels with.
-	audioHold = 40 * time.Millisecond
-	// trimEvery spares a stream of nothing but keyframes from looking at all its
-	// viewers for each of them.
-	trimEvery = 100 * time.Millisecond
-)
+// trimEvery spares a stream of nothing but keyframes from looking at all its viewers
+// for each of them.
+const trimEvery = 100 * time.Millisecond
 
 // Stream is a name with its ring. What follows mu is guarded by it; it is held
 // for a few instructions, never across I/O.
@@ -25,11 +21,9 @@ type Stream struct {
 
 	mu          sync.Mutex
 	ring        ring
-	visible     uint64        // cursors read up to here
-	wake        chan struct{} // closed at a flush; nil while nobody waits
-	hold        *time.Timer   // flushes audio that no video follows
-	trimmed     time.Time     // when it was asked last what all cursors need
-	publication *Publication  // nil between publications
+	flush       flush
+	trimmed     time.Time    // when it was asked last what all cursors need
+	publication *Publication // nil between publications
 	viewers     map[*Cursor]struct{}
 	recorders   []*Cursor     // one, or two while a publication follows another
 	readers     int           // cursors inside a publication
@@ -91,7 +85,7 @@ func (s *Stream) end(p *Publication) bool {
 	}
 	s.publication = nil
 	p.end, p.upTo = s.ring.next, s.ring.frames
-	s.flush()
+	s.show(time.Now())
 	s.fan.wake()
 	s.forget()
 	return true
@@ -139,9 +133,7 @@ func (s *Stream) unused() bool {
 	if s.publication != nil || len(s.viewers)+len(s.recorders) > 0 {
 		return false
 	}
-	if s.hold != nil {
-		s.hold.Stop()
-	}
+	s.flush.stop()
 	return true
 }
 
@@ -159,49 +151,6 @@ func (s *Stream) remove(c *Cursor) {
 	c.leave()
 	delete(s.viewers, c)
 	s.recorders = slices.DeleteFunc(s.recorders, func(r *Cursor) bool { return r == c })
-}
-
-// flush makes everything visible and wakes whoever waits for it.
-func (s *Stream) flush() {
-	s.visible = s.ring.next
-	if s.wake != nil {
-		close(s.wake)
-		s.wake = nil
-	}
-}
-
-// flushLater sees to it that audio is visible in time if no video comes.
-func (s *Stream) flushLater() {
-	if s.ring.next-s.visible > 1 {
-		return // the timer runs already
-	}
-	if s.hold != nil {
-		s.hold.Reset(audioHold)
-		return
-	}
-	s.hold = time.AfterFunc(audioHold, s.flushHeld)
-}
-
-// flushHeld is called by the timer, which may have been set for a packet that is
-// visible or gone by now.
-func (s *Stream) flushHeld() {
-	if s.flushDue() {
-		s.fan.serve()
-	}
-}
-
-func (s *Stream) flushDue() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.visible == s.ring.next {
-		return false
-	}
-	if left := audioHold - time.Since(s.ring.at(s.visible).at); left > 0 {
-		s.hold.Reset(left)
-		return false
-	}
-	s.flush()
-	return true
 }
 
 // trim forgets what nobody needs, at a new start, and what exceeds the limits.
@@ -222,7 +171,7 @@ func (s *Stream) trim(now time.Time, atStart bool) {
 		bytes -= e.packet.Size()
 	}
 	s.drop(keep)
-	s.visible = max(s.visible, r.first)
+	s.flush.visible = max(s.flush.visible, r.first)
 }
 
 // share is what one stream may keep: its own limit, or an equal part of the

@@ -1,0 +1,102 @@
+package live
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rtmptool/rtmptool/pkg/media"
+)
+
+// With a latency that is asked for, viewers get all that comes meanwhile together, so
+// far apart; the recorder gets each frame at once.
+func TestMinLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window = 350 * ms
+		r := NewRegistry(Config{MinLatency: window})
+		f := publish(t, r, "live/a")
+		recorder := read(t, f.Cursor())
+		viewer, follower := r.Subscribe("live/a"), r.Subscribe("live/a")
+		f.key()
+		next(t, follower)
+		reading := read(t, viewer)
+		var served []time.Time
+		var packets int
+		go follower.Follow(t.Context(), func(p []*media.Packet) bool {
+			served = append(served, time.Now())
+			packets += len(p)
+			return true
+		})
+		synctest.Wait()
+		f.gop(100)
+		synctest.Wait()
+		if len(served) < 9 || len(served) > 10 {
+			t.Errorf("served %d times in 3.3 s", len(served))
+		}
+		for i := range served[1:] {
+			if d := served[i+1].Sub(served[i]); d < window || d > window+33*ms {
+				t.Errorf("served %v after the last time", d)
+			}
+		}
+		time.Sleep(window)
+		synctest.Wait()
+		if packets != 1+2*99 {
+			t.Errorf("the follower got %d packets", packets)
+		}
+		f.Close()
+		if at := (<-reading).at; len(at) < 10 || len(at) > 12 {
+			t.Errorf("the viewer woke at %v", at)
+		}
+		if at := (<-recorder).at; len(at) < 100 {
+			t.Errorf("the recorder woke %d times for 101 frames", len(at))
+		}
+	})
+}
+
+// Viewers who take long to serve get more at once, up to the latency that is allowed.
+func TestLatencyGrows(t *testing.T) {
+	for _, tt := range []struct {
+		allowed, each time.Duration // of serving one viewer
+		least, most   time.Duration // between two times
+	}{
+		{0, 1 * ms, 32 * ms, 36 * ms},               // the default, a light load
+		{0, 10 * ms, 70 * ms, 140 * ms},             // a heavy one
+		{200 * ms, 30 * ms, 150 * ms, 340 * ms},     // a heavier one
+		{-1, 5 * ms, 32 * ms, 45 * ms},              // never
+		{20 * ms, 20 * ms, 32 * ms, 33*ms + 100*ms}, // less than it takes
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := NewRegistry(Config{MaxLatency: tt.allowed})
+			r.stream("live/a").fan = newFan()[:1]
+			f := publish(t, r, "live/a")
+			f.key()
+			var served []time.Time
+			var following sync.WaitGroup
+			for i := range fewFollowers + 1 {
+				c := r.Subscribe("live/a")
+				next(t, c)
+				following.Go(func() {
+					c.Follow(t.Context(), func([]*media.Packet) bool {
+						if i == 0 {
+							served = append(served, time.Now())
+						}
+						time.Sleep(tt.each)
+						return true
+					})
+				})
+			}
+			synctest.Wait()
+			f.gop(100)
+			f.Close()
+			following.Wait()
+			if len(served) < 10 {
+				t.Fatalf("%+v: served %d times", tt, len(served))
+			}
+			mean := served[len(served)-1].Sub(served[2]) / time.Duration(len(served)-3)
+			if mean < tt.least || mean > tt.most {
+				t.Errorf("%+v: served every %v", tt, mean)
+			}
+		})
+	}
+}
