@@ -26,8 +26,8 @@ type accessOptions struct {
 const noListener = "none"
 
 func (o *accessOptions) add(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.listen, "listen", []string{":1935"}, "address to listen on; may be repeated; none: only RTMPS")
-	f.StringArrayVar(&o.listenTLS, "listen-tls", nil, "address to listen on for RTMPS, for example :1936; may be repeated")
+	f.StringArrayVar(&o.listen, "listen", []string{":1935"}, "`address` to listen on; may be repeated; none: only RTMPS")
+	f.StringArrayVar(&o.listenTLS, "listen-tls", nil, "`address` to listen on for RTMPS, for example :1936; may be repeated")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate for RTMPS with its chain, a PEM file")
 	f.StringVar(&o.tlsKey, "tls-key", "", "private key of the certificate, a PEM file")
 	f.StringVar(&o.publishKeys, "publish-keys", "", "file of the streams that may be published (default: any stream)")

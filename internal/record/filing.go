@@ -136,7 +136,10 @@ func (r *Recorder) finishFile() error {
 	if err := r.writer.Close(); err != nil {
 		return err
 	}
-	r.update(func(s *Status) { r.safe = durability{bytes: s.Bytes} })
+	r.update(func(s *Status) {
+		s.Bytes = r.writer.Written() // with what closing added
+		r.safe = durability{bytes: s.Bytes}
+	})
 	file := r.file
 	r.file, r.writer = nil, nil // whatever Close says, nothing is left to be salvaged
 	if err := file.Close(); err != nil {

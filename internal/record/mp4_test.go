@@ -64,7 +64,11 @@ func TestSoundThatChangesBeforeTheFile(t *testing.T) {
 				if r.Disabled() || len(d.files) != 1 {
 					t.Fatalf("%d files, %v", len(d.files), r.Status().Err)
 				}
-				got := contents(t, d.files[0].bytes())
+				data := d.files[0].bytes()
+				if s := r.Status(); s.Bytes != int64(len(data)) || s.Durable != s.Bytes {
+					t.Errorf("told of %d bytes and %d durable ones, the file has %d", s.Bytes, s.Durable, len(data))
+				}
+				got := contents(t, data)
 				if video, sound := len(got[media.Video]), len(got[media.Audio]); video != 10 || sound != 20+10 {
 					t.Errorf("%d pictures and %d packets of sound, want 10 and 30", video, sound)
 				}

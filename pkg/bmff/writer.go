@@ -255,9 +255,11 @@ func (w *Writer) Close() error {
 			flushed = w.flush()
 		}
 	}
-	err := Finalize(&w.index, w.Written()).Apply(w.file)
+	plan := Finalize(&w.index, w.Written())
+	err := plan.Apply(w.file)
 	if err == nil && w.index.State == Open {
 		w.index.State, w.waiting = Closed, 0
+		w.offset.Store(plan.Resize(w.Written()))
 	}
 	return errors.Join(flushed, err)
 }

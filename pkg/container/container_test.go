@@ -86,8 +86,17 @@ func TestPlanApply(t *testing.T) {
 	if diff := cmp.Diff([]string{"Truncate 4", `WriteAt "ab" 0`, "Sync", `WriteAt "cd" 3`}, log.steps); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	if got, err := os.ReadFile(f.Name()); err != nil || string(got) != "ab2cd" {
+	got, err := os.ReadFile(f.Name())
+	if err != nil || string(got) != "ab2cd" {
 		t.Errorf("%q, %v", got, err)
+	}
+	for before, want := range map[int64]int64{10: int64(len(got)), 0: int64(len(got))} {
+		if size := plan.Resize(before); size != want {
+			t.Errorf("%d bytes of %d, want %d", size, before, want)
+		}
+	}
+	if size := (Plan{{Op: Write, Offset: 2, Data: []byte("x")}, {Op: Sync}}).Resize(10); size != 10 {
+		t.Errorf("%d bytes of 10", size)
 	}
 }
 

@@ -58,6 +58,19 @@ func (e Edit) String() string {
 // Plan is a list of edits in the order in which they must reach the file.
 type Plan []Edit
 
+// Resize returns the size of a file of some size once the plan is carried out.
+func (p Plan) Resize(size int64) int64 {
+	for _, e := range p {
+		switch e.Op {
+		case Write:
+			size = max(size, e.Offset+e.Length())
+		case Truncate:
+			size = e.Offset
+		}
+	}
+	return size
+}
+
 // Apply carries out a plan. It stops at the first error; applying a new plan for
 // the file as it is then leads to the same end.
 func (p Plan) Apply(f File) error {
