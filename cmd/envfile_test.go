@@ -69,10 +69,11 @@ func readEnvFile(t *testing.T) string {
 
 // envLines describes a flag.
 func envLines(f *pflag.Flag) string {
+	_, usage := pflag.UnquoteUsage(f)
 	if value, ok := serviceSettings[f.Name]; ok {
-		return fmt.Sprintf("# %s\n%s=%s", f.Usage, envName(f.Name), value)
+		return fmt.Sprintf("# %s\n%s=%s", usage, envName(f.Name), value)
 	}
-	return fmt.Sprintf("# %s\n#%s=%s", f.Usage, envName(f.Name), envDefault(f))
+	return fmt.Sprintf("# %s\n#%s=%s", usage, envName(f.Name), envDefault(f))
 }
 
 // envDefault is a default as a variable gives it: of a list its one element.
