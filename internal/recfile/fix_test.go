@@ -335,10 +335,10 @@ func TestFixPartsOfFLV(t *testing.T) {
 		"a back pointer":   {func(b []byte) []byte { b[inter-1]++; return b }, "F07", Repaired, 12},
 		"a stream id":      {func(b []byte) []byte { b[inter+9]++; return b }, "F08", Repaired, 12},
 		"the header":       {func(b []byte) []byte { clear(b[:5]); return b }, "F02 F15", Repaired, 12},
-		"a page":           {func(b []byte) []byte { clear(b[:4096]); return b }, "F02 F12", Repaired, 12},
+		"a page":           {func(b []byte) []byte { clear(b[:4096]); return b }, "F02 F51 F12", Repaired, 12},
 		"the index":        {func(b []byte) []byte { b[bytes.Index(b, []byte("filepositions"))+25]++; return b }, "F15", Repaired, 12},
 		"the last pointer": {func(b []byte) []byte { return b[:len(b)-2] }, "F04", Repaired, 12},
-		"not closed":       {func([]byte) []byte { return slices.Concat(open, make([]byte, 5000)) }, "F04 F14", Repaired, 12},
+		"not closed":       {func([]byte) []byte { return slices.Concat(open, make([]byte, 5000)) }, "F04 F51 F14", Repaired, 12},
 	} {
 		p := path(t, ourFile+".flv", c.damage(bytes.Clone(closed)))
 		if r := inspect(t, p); codes(r) != c.codes || r.Copies() || !r.Ours {

@@ -114,12 +114,10 @@ func (o *flvOutput) takes(p *media.Packet) bool {
 
 func (o *flvOutput) write(p *media.Packet, at time.Duration) error { return o.Write(p, at) }
 
-func (o *flvOutput) Synced(int64) {} // nothing in an FLV file tells
-
 func (o *flvOutput) duration() time.Duration { return o.Index().Duration() }
 
 func (o *flvOutput) finished(size int64) (container.Plan, bool) {
-	index, _, err := flv.Scan(o.file, size)
+	index, _, err := flv.Rescan(o.file, size)
 	if err != nil || index.End < o.Written() {
 		return nil, false
 	}

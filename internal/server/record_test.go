@@ -64,9 +64,10 @@ func finishedRecording(t *testing.T, f *os.File) []string {
 			if size, _ := amf.Get(values[1], "filesize"); size != float64(info.Size()) {
 				t.Errorf("%s is not finished: it says that it has %v bytes, it has %d", f.Name(), size, info.Size())
 			}
-			continue
 		}
-		labels = append(labels, label(tag.Body))
+		if tag.Type == flv.TagAudio || tag.Type == flv.TagVideo {
+			labels = append(labels, label(tag.Body))
+		}
 	}
 }
 

@@ -49,12 +49,15 @@ func newNALWalk(unit []byte, n int) nalWalk {
 	}
 }
 
+// HasUnits reports whether frames of a codec are NAL units with lengths in front.
+func HasUnits(c media.Codec) bool { return c == media.H264 || c == media.H265 || c == media.VVC }
+
 // UnitsFit reports whether the lengths in front of the NAL units of an access unit of
 // H.264, H.265 or VVC add up to it. So they do unless they are damaged, or the publisher
 // has sent nonsense. naluLength is [Video.NALULength]; 0 means 4. Start codes have no
 // lengths, other codecs no NAL units: they fit. So does what has more units than are read.
 func UnitsFit(c media.Codec, frame []byte, naluLength int) bool {
-	if c != media.H264 && c != media.H265 && c != media.VVC {
+	if !HasUnits(c) {
 		return true
 	}
 	w := newNALWalk(frame, naluLength)

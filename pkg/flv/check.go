@@ -3,6 +3,7 @@ package flv
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -24,7 +25,7 @@ const (
 // unfinished when they differ. What the recorder has noted is a note.
 func Check(x *Index) []container.Finding {
 	noted := x.Dropped("F50", minTag+int64(dropSize))
-	return append(noted, x.check()...)
+	return slices.Concat(noted, x.unprovenNote(), x.check())
 }
 
 func (x *Index) check() []container.Finding {

@@ -49,6 +49,7 @@ func codesOf(findings []container.Finding) string {
 
 // What runs leave is whole when closed, and unfinished before, whatever they hold.
 func TestCheckOurs(t *testing.T) {
+	proven := []string{"H.264 with B-frames, rate from the configuration", "times beyond 2^31 ms", "one frame"} // NAL units alone
 	for _, r := range append(slices.Clone(runs), run{name: "one frame", flush: 1, bodies: []timedBody{video(0, "17 00 000000"+avcC720), video(0, "17 01 000000"+avcKey)}}) {
 		rec := record(t, r, nil)
 		for _, c := range []struct {
@@ -56,6 +57,9 @@ func TestCheckOurs(t *testing.T) {
 			want string
 		}{{bytesFile(rec.open), "F14"}, {rec.file, ""}} {
 			x, _ := scan(t, c.file)
+			if c.want != "" && !slices.Contains(proven, r.name) {
+				c.want = "F51 " + c.want
+			}
 			c.want = strings.TrimSpace(strings.Repeat("F50 ", len(r.drops)) + c.want)
 			if got := codesOf(Check(x)); got != c.want || !x.Ours {
 				t.Errorf("%s: %q, want %q, ours: %v", r.name, got, c.want, x.Ours)

@@ -23,6 +23,7 @@ func Copy(dst container.File, src io.ReaderAt, size int64, x *Index) error {
 	}
 	w := NewWriter(dst, Options{Created: x.Created, FrameRate: x.FrameRate})
 	s := newScanner(src, size)
+	s.giveWay = x.torn
 	base := x.begin()
 	for tag := range s.tags() {
 		if d, ok := parseDrop(tag.Type, tag.Body); ok && x.Ours {

@@ -18,12 +18,12 @@ const (
 // the envelope of one is wrong it notes how to mend that.
 func (s *scanner) check(e envelope, state state) error {
 	ours := s.index.Ours
+	why, out := s.givesWay(e.offset)
 	switch {
 	case s.err != nil:
 		return s.err
-	case len(s.giveWay) > 0 && s.giveWay[0] == e.offset:
-		s.giveWay = s.giveWay[1:]
-		return formatError("tag", e.offset, fmt.Sprintf("the damage behind it, at %d, has no room for a tag of its own", e.end()))
+	case out:
+		return formatError("tag", e.offset, why)
 	case state == whole && ours && isScript(e.kind) && !e.isOurs(s.body(e)):
 		return formatError("tag", e.offset, fmt.Sprintf("type %d, of which recorders write none", e.kind))
 	case state == whole && ours && e.reserved:
@@ -66,8 +66,8 @@ func (s *scanner) setAside(from, to int64) {
 	case !s.index.Ours:
 	case to-from >= minTag:
 		s.repair(setAside(from, to)...)
-	case s.giveWay == nil && s.last > 0 && !s.isConfig(s.last) && len(s.short) < maxRepairs:
-		s.short = append(s.short, s.last)
+	case !s.settled && s.last > 0 && !s.isConfig(s.last) && len(s.short) < maxRepairs:
+		s.short = append(s.short, outcast{s.last, fmt.Sprintf("the damage behind it, at %d, has no room for a tag of its own", from)})
 	default:
 		s.index.immovable = true
 	}

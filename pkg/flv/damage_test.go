@@ -128,7 +128,9 @@ type listed struct {
 // tagList lists the media of a file as a scan finds it.
 func tagList(t testing.TB, data []byte) (all []listed) {
 	t.Helper()
+	x, _ := scan(t, bytesFile(data))
 	s := newScanner(bytes.NewReader(data), int64(len(data)))
+	s.giveWay = x.torn
 	for tag := range s.tags() {
 		all = append(all, listed{tag.Offset, tag.end(), tag.Type, tag.Time, string(tag.Body)})
 	}

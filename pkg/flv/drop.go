@@ -71,6 +71,7 @@ func (e envelope) isOurs(body []byte) bool {
 	if e.isNote(body) {
 		return true
 	}
-	_, ok := parseDrop(e.kind, body)
-	return ok
+	_, drop := parseDrop(e.kind, body)
+	_, sync := parseSync(Tag{Type: e.kind, Offset: e.offset, Body: body})
+	return drop || sync
 }

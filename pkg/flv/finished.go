@@ -13,7 +13,7 @@ func Finished(r io.ReaderAt, size int64) bool {
 	if size <= headSize+minTag || !beginsLikeOurs(s.at(0, int64(commonSize))) || !s.head() {
 		return false
 	}
-	if c := &s.index.claims; c.damaged || c.size != float64(size) {
+	if c := &s.index.claims; c.damaged || c.size != float64(size) || !c.isPlausible(size) {
 		return false
 	}
 	last := size - backPointer - int64(binary.BigEndian.Uint32(s.peek(size-backPointer)))

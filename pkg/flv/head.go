@@ -3,6 +3,7 @@ package flv
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/rtmptool/rtmptool/pkg/amf"
 )
@@ -16,6 +17,7 @@ type claims struct {
 	size      float64   // -1: it does not say
 	times     []float64 // of the keyframe index
 	positions []float64
+	spacer    []float64
 	end       int64 // of the tag
 }
 
@@ -34,7 +36,7 @@ func readClaims(values []any) (c claims) {
 		number("duration", &c.duration)
 		number("filesize", &c.size)
 		if index, ok := amf.Get(v, "keyframes"); ok {
-			c.times, c.positions = numberList(index, "times"), numberList(index, "filepositions")
+			c.times, c.positions, c.spacer = numberList(index, "times"), numberList(index, "filepositions"), numberList(index, "spacer")
 		}
 	}
 	return c
@@ -64,6 +66,21 @@ func (c *claims) lists(points []point) bool {
 		}
 	}
 	return true
+}
+
+// isPlausible reports whether the keyframe index can be one of a file with a size. In
+// one that a power cut has torn stands in some sectors what was there before: zeros,
+// for the most part, or names that are not at their place.
+func (c *claims) isPlausible(size int64) bool {
+	if len(c.times) != len(c.positions) || len(c.times) > 0 && len(c.spacer) == 0 {
+		return false
+	}
+	for i, at := range c.positions {
+		if at < headSize || at >= float64(size) || i > 0 && (at <= c.positions[i-1] || c.times[i] < c.times[i-1]) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(c.spacer, func(n float64) bool { return n != 0 })
 }
 
 // isOurs reports whether the values of onMetaData say that rtmptool wrote them.

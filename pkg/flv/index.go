@@ -22,6 +22,7 @@ type Index struct {
 	points       []point // every stride-th keyframe
 	stride       int     // doubles when points is full
 	keys         int     // keyframes seen
+	synced       int64   // a mark tells that what lies before is on the disk
 
 	finished bool // onMetaData tells duration and size; Finalize sets it
 
@@ -30,6 +31,8 @@ type Index struct {
 	claims    claims
 	repairs   container.Plan // what mends damaged tags in place
 	immovable bool           // there is damage that cannot be mended so
+	torn      []outcast      // tags that a power cut has touched
+	unproven  unproven
 }
 
 // point is a place where a player can begin.

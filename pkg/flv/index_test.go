@@ -138,8 +138,8 @@ func TestFinalizeFrameRate(t *testing.T) {
 	} {
 		x := indexOf(t, tc.bodies...)
 		x.FrameRate = tc.hint
-		plan := Finalize(x, x.End)
-		s := readMetadata(t, plan[0].Data[headerSize+tagHeaderSize:headSize-backPointer])
+		plan := Finalize(x, x.End) // a sync, the head, a sync
+		s := readMetadata(t, plan[1].Data[headerSize+tagHeaderSize:headSize-backPointer])
 		if got := s.values["framerate"]; got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,10 +14,9 @@ import (
 
 // large is a run of more than 64 KiB in not too many tags.
 func large() run {
-	pad := strings.Repeat("00", 3000)
 	return run{name: "large frames", options: Options{Created: someTime, FrameRate: 25}, flush: 3, duration: 40 * 40 * time.Millisecond,
 		bodies: frames([]timedBody{video(0, "17 00 000000"+avcC720), audio(0, "AF 00 1190")},
-			40, 7, always("17 01 000000"+avcKey+pad), always("27 01 000000"+avcInter+pad), "AF 01"+aacFrame)}
+			40, 7, always("17 01 000000"+nals("65"+noise(1, 3000))), always("27 01 000000"+nals("41"+noise(2, 3000))), "AF 01"+aacFrame)}
 }
 
 // Cut at any byte of its last 64 KiB, and so at every write, a file is finished to

@@ -81,7 +81,7 @@ func (rec recording) inFile(x *Index) *Index {
 // written is the part of an index that a Writer has, too.
 func written(x *Index) Index {
 	y := *x
-	y.Tracks, y.Ours, y.claims, y.repairs = nil, false, claims{}, nil
+	y.Tracks, y.Ours, y.claims, y.repairs, y.torn, y.unproven = nil, false, claims{}, nil, nil, unproven{}
 	return y
 }
 

@@ -40,6 +40,9 @@ func (s *scanner) behind(damage int64) (next int64, found bool) {
 
 // stays reports whether a tag is proven, or whole but for its envelope.
 func (s *scanner) stays(e envelope, state state) bool {
+	if _, out := s.givesWay(e.offset); out {
+		return false
+	}
 	return s.proven(e, state) || state == mismatch && s.closes(e, 1)
 }
 
@@ -95,7 +98,7 @@ func (s *scanner) closes(e envelope, some int) bool {
 	if e.end() == s.size && e.back == 0 { // what a power cut leaves: the body before it may be cut as well
 		return false
 	}
-	return s.links(e.end(), 2) >= some && s.plausible(e) && s.search(e.offset+1, e.end(), s.proven) == e.end()
+	return s.links(e.end(), 2) >= some && s.plausible(e) && !zeroEnd(s.probe.at(e.offset, minTag+e.size), e.offset) && s.search(e.offset+1, e.end(), s.proven) == e.end()
 }
 
 // links counts the tags that follow each other from an offset on, whatever their

@@ -1,8 +1,10 @@
 package flv
 
 import (
+	"cmp"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/rtmptool/rtmptool/pkg/amf"
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -14,13 +16,27 @@ import (
 // is proven; only what follows the last one is a torn end. The error is one of
 // reading.
 func Scan(r io.ReaderAt, size int64) (*Index, []container.Finding, error) {
+	return scanFile(r, size, true)
+}
+
+// Rescan is Scan for who has written the file, with the power on since then: what is
+// whole is as it was written.
+func Rescan(r io.ReaderAt, size int64) (*Index, []container.Finding, error) {
+	return scanFile(r, size, false)
+}
+
+// scanFile finds out which tags give way, and scans without them.
+func scanFile(r io.ReaderAt, size int64, judge bool) (*Index, []container.Finding, error) {
 	s := newScanner(r, size)
 	s.scan()
-	if len(s.short) > 0 && !s.index.immovable { // those tags give way: once more without them
-		again := newScanner(r, size)
-		again.giveWay = s.short
-		again.scan()
-		s = again
+	if judge {
+		s.judge()
+	}
+	if len(s.index.torn) > 0 {
+		s = s.again(r, size)
+	}
+	if len(s.short) > 0 && !s.index.immovable {
+		s = s.again(r, size)
 	}
 	for i, f := range s.findings {
 		if f.Repair == "" && f.Severity > container.Note {
@@ -36,11 +52,40 @@ type scanner struct {
 	probe    window // for what is far ahead of the Reader's
 	index    *Index
 	findings []container.Finding
-	first    int64   // where the tags begin
-	last     int64   // the newest tag; 0 if there was none
-	short    []int64 // tags before damage that has no room for a note
-	giveWay  []int64 // those of an earlier walk: to be taken for damaged
-	budget   int64   // bytes that may still be read to prove tags
+	first    int64     // where the tags begin
+	last     int64     // the newest tag; 0 if there was none
+	short    []outcast // tags before damage that has no room for a note
+	giveWay  []outcast // by offset
+	settled  bool      // no more tags give way
+	headless bool      // there is no FLV header
+	budget   int64     // bytes that may still be read to prove tags
+}
+
+// outcast is a tag that is taken for damaged though its envelope is right: an earlier
+// walk has found out why.
+type outcast struct {
+	offset int64
+	why    string
+}
+
+// givesWay tells whether a tag is an outcast, and why.
+func (s *scanner) givesWay(at int64) (why string, ok bool) {
+	i, ok := slices.BinarySearchFunc(s.giveWay, at, func(o outcast, at int64) int { return cmp.Compare(o.offset, at) })
+	if ok {
+		why = s.giveWay[i].why
+	}
+	return why, ok
+}
+
+// again scans once more, without those tags.
+func (s *scanner) again(r io.ReaderAt, size int64) *scanner {
+	t := newScanner(r, size)
+	t.index.torn, t.index.unproven = s.index.torn, s.index.unproven
+	t.giveWay = slices.Concat(s.index.torn, s.short)
+	slices.SortFunc(t.giveWay, func(a, b outcast) int { return cmp.Compare(a.offset, b.offset) })
+	t.settled = len(s.short) > 0
+	t.scan()
+	return t
 }
 
 func newScanner(r io.ReaderAt, size int64) *scanner {
@@ -84,7 +129,7 @@ func (s *scanner) begin() {
 	} else if reason != "" {
 		start = min(headerSize, s.size)
 	}
-	if reason != "" {
+	if s.headless = reason != ""; s.headless {
 		s.find("F02", container.Error, 0, min(headerSize, s.size), formatError("header", 0, reason).Error())
 	}
 	s.offset, s.first, x.End = start, start, start
@@ -116,6 +161,10 @@ func (x *Index) addTag(tag Tag, first bool) {
 	if d, ok := parseDrop(tag.Type, tag.Body); ok && x.Ours {
 		d.At, d.Offset = tag.Time, tag.Offset
 		x.AddDrop(d)
+		return
+	}
+	if synced, ok := parseSync(tag); ok && x.Ours {
+		x.synced, x.End = max(x.synced, synced), tag.end()
 		return
 	}
 	if isScript(tag.Type) {

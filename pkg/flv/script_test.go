@@ -168,7 +168,7 @@ func TestScriptValues(t *testing.T) {
 	}
 }
 
-var allIndex = cmp.AllowUnexported(Index{}, trackInfo{}, point{}, claims{})
+var allIndex = cmp.AllowUnexported(Index{}, trackInfo{}, point{}, claims{}, outcast{}, unproven{})
 
 // An index shows keyframes only if FFmpeg takes them: two at least, and each
 // behind the one before it.

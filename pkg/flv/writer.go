@@ -3,6 +3,7 @@ package flv
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -17,6 +18,7 @@ type Writer struct {
 	buf    []byte // whole tags not yet written
 	offset int64  // where buf goes
 	clock  clock  // reads the times as a Scan will
+	synced atomic.Int64
 }
 
 // Options are what a Writer cannot learn from packets. Zero means unknown.
@@ -59,6 +61,7 @@ func (w *Writer) Flush() error {
 	if len(w.buf) == 0 {
 		return nil
 	}
+	w.mark()
 	if w.offset == 0 {
 		w.index.appendHead(w.buf[:0])
 	}

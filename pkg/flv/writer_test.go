@@ -104,7 +104,7 @@ func TestWriterEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	x, findings := scan(t, f)
-	if len(findings) != 0 || x.End != headSize || x.Tags != 0 || x.Created != someTime || f.syncs != 1 {
+	if len(findings) != 0 || x.End != headSize || x.Tags != 0 || x.Created != someTime || f.syncs != 2 {
 		t.Errorf("%+v, %+v, %d syncs", x, findings, f.syncs)
 	}
 	if w.Index().End != headSize {
