@@ -135,16 +135,26 @@ type State struct {
 func (d *Disk) States(random *rand.Rand, limit int) iter.Seq[State] {
 	return func(yield func(State) bool) {
 		for n, e := range d.epochs {
-			states := e.sampled(random, limit)
-			if e.count(limit) <= limit {
-				states = e.all()
-			}
-			for s := range states {
+			for s := range e.states(random, limit) {
 				s.Epoch, s.Durable = n, int64(len(e.before))
 				s.How = fmt.Sprintf("cut after %d syncs, %s", n, s.How)
 				if !yield(s) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// states yields all states, or as many as the limit says.
+func (e *epoch) states(random *rand.Rand, limit int) iter.Seq[State] {
+	if e.count(limit) <= limit {
+		return e.all()
+	}
+	return func(yield func(State) bool) {
+		for n := range limit {
+			if !yield(e.sample(random, n)) {
+				return
 			}
 		}
 	}
@@ -198,57 +208,50 @@ func (e *epoch) all() iter.Seq[State] {
 	}
 }
 
-// sampled yields the two plain states, and others at random.
-func (e *epoch) sampled(random *rand.Rand, limit int) iter.Seq[State] {
-	return func(yield func(State) bool) {
-		touched := e.touched()
-		newest := func(i int) int { return len(e.blocks[touched[i]]) - 1 }
-		last := e.sizes[len(e.sizes)-1]
-		for n := range limit {
-			size, how := last, ""
-			var version func(i int) int
-			unit := []int64{Sector, Page}[random.IntN(2)]
-			group := func(i int) int64 { return touched[i] * Sector / unit }
-			switch pick := random.IntN(len(touched) + 1); {
-			case n == 0:
-				how, size, version = "nothing is there", e.sizes[0], func(int) int { return 0 }
-			case n == 1:
-				how, version = "all is there", newest
-			case n%5 == 0:
-				how, version = fmt.Sprintf("%d units of %d bytes are there", pick, unit), e.only(newest, func(i int) bool { return i < len(touched) && pick > 0 && group(i) < group(min(pick, len(touched)-1)) })
-			case n%5 == 1:
-				how, version = fmt.Sprintf("the unit of %d bytes at sector %d is missing", unit, pick), e.only(newest, func(i int) bool { return group(i) != group(min(pick, len(touched)-1)) })
-			case n%5 == 2:
-				other := random.IntN(len(touched) + 1)
-				how = fmt.Sprintf("sectors %d to %d of those written are missing", min(pick, other), max(pick, other))
-				version = e.only(newest, func(i int) bool { return i < min(pick, other) || i >= max(pick, other) })
-			default: // in any mixture: half of the units, or few, or almost all
-				share := []float64{0.1, 0.5, 0.9}[random.IntN(3)]
-				chosen := make(map[int64]float64)
-				how = fmt.Sprintf("about %.0f %% of units of %d bytes are there, in any version", share*100, unit)
-				version = func(i int) int {
-					if _, ok := chosen[group(i)]; !ok {
-						chosen[group(i)] = random.Float64()
-					}
-					if chosen[group(i)] >= share {
-						return 0
-					}
-					if random.IntN(4) == 0 {
-						return random.IntN(newest(i) + 1)
-					}
-					return newest(i)
-				}
-				if random.IntN(2) == 0 {
-					size = e.sizes[random.IntN(len(e.sizes))]
-				}
+// sample is the n-th of many states: two plain ones, then others at random.
+func (e *epoch) sample(random *rand.Rand, n int) State {
+	touched := e.touched()
+	newest := func(i int) int { return len(e.blocks[touched[i]]) - 1 }
+	size, how := e.sizes[len(e.sizes)-1], ""
+	var version func(i int) int
+	unit := []int64{Sector, Page}[random.IntN(2)]
+	group := func(i int) int64 { return touched[i] * Sector / unit }
+	switch pick := random.IntN(len(touched) + 1); {
+	case n == 0:
+		how, size, version = "nothing is there", e.sizes[0], func(int) int { return 0 }
+	case n == 1:
+		how, version = "all is there", newest
+	case n%5 == 0:
+		how, version = fmt.Sprintf("%d units of %d bytes are there", pick, unit), e.only(newest, func(i int) bool { return i < len(touched) && pick > 0 && group(i) < group(min(pick, len(touched)-1)) })
+	case n%5 == 1:
+		how, version = fmt.Sprintf("the unit of %d bytes at sector %d is missing", unit, pick), e.only(newest, func(i int) bool { return group(i) != group(min(pick, len(touched)-1)) })
+	case n%5 == 2:
+		other := random.IntN(len(touched) + 1)
+		how = fmt.Sprintf("sectors %d to %d of those written are missing", min(pick, other), max(pick, other))
+		version = e.only(newest, func(i int) bool { return i < min(pick, other) || i >= max(pick, other) })
+	default: // in any mixture: half of the units, or few, or almost all
+		share := []float64{0.1, 0.5, 0.9}[random.IntN(3)]
+		chosen := make(map[int64]float64)
+		how = fmt.Sprintf("about %.0f %% of units of %d bytes are there, in any version", share*100, unit)
+		version = func(i int) int {
+			if _, ok := chosen[group(i)]; !ok {
+				chosen[group(i)] = random.Float64()
 			}
-			s := e.state(size, touched, version)
-			s.How = fmt.Sprintf("%s, size %d", how, size)
-			if !yield(s) {
-				return
+			if chosen[group(i)] >= share {
+				return 0
 			}
+			if random.IntN(4) == 0 {
+				return random.IntN(newest(i) + 1)
+			}
+			return newest(i)
+		}
+		if random.IntN(2) == 0 {
+			size = e.sizes[random.IntN(len(e.sizes))]
 		}
 	}
+	s := e.state(size, touched, version)
+	s.How = fmt.Sprintf("%s, size %d", how, size)
+	return s
 }
 
 // only is the newest version of some sectors, and what the others were before.
