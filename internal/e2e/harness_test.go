@@ -99,7 +99,13 @@ func (l logLine) is(message, stream string) bool {
 // serve starts a server that records and waits until it is ready.
 func serve(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := start(t, args...)
+	return serveBy(t, program, args...)
+}
+
+// serveBy is serve with a command that runs the program.
+func serveBy(t testing.TB, command func(args ...string) *exec.Cmd, args ...string) *server {
+	t.Helper()
+	s := startBy(t, command, args...)
 	ready := s.await("ready", "")
 	s.URL = ready["publish"].([]any)[0].(string)
 	return s
@@ -108,9 +114,14 @@ func serve(t testing.TB, args ...string) *server {
 // start is serve without waiting.
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
+	return startBy(t, program, args...)
+}
+
+func startBy(t testing.TB, command func(args ...string) *exec.Cmd, args ...string) *server {
+	t.Helper()
 	s := &server{t: t, Dir: filepath.Join(t.TempDir(), "recordings"), exited: make(chan struct{}), changed: make(chan struct{})}
 	args = append([]string{"serve", "--record-all", "--record-dir", s.Dir, "--listen", "127.0.0.1:0", "--log-format", "json", "--publish-grace", "1s"}, args...)
-	s.cmd = program(args...)
+	s.cmd = command(args...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

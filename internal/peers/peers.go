@@ -1,6 +1,6 @@
 // Package peers finds and runs the real programs that tests talk to and are judged by: FFmpeg,
-// GStreamer, rtmpdump and Chromium, and the streams that tests publish. `.ci/tools` makes all of them
-// available; only tests import this package.
+// GStreamer, rtmpdump, Chromium and strace, and the streams that tests publish. `.ci/tools` makes all of
+// them available; only tests import this package.
 package peers
 
 import (
@@ -28,6 +28,7 @@ var programs = map[string]program{
 	"gst-launch-1.0": lookUp("gst-launch-1.0", completeGStreamer),
 	"rtmpdump":       lookUp("rtmpdump", func(string) bool { return true }),
 	"chromium":       lookUpChromium,
+	"strace":         func() (string, error) { return exec.LookPath("strace") },
 }
 
 // FFmpeg returns the path of ffmpeg. A test that cannot have it fails under CI, and is skipped elsewhere.
@@ -45,6 +46,9 @@ func RTMPDump(tb testing.TB) string { tb.Helper(); return find(tb, "rtmpdump") }
 
 // Chromium returns the path of Chromium or of Google Chrome, or ends the test as FFmpeg does.
 func Chromium(tb testing.TB) string { tb.Helper(); return find(tb, "chromium") }
+
+// Strace returns the path of strace, or ends the test as FFmpeg does.
+func Strace(tb testing.TB) string { tb.Helper(); return find(tb, "strace") }
 
 // Source returns the path of a stream to publish, or ends the test as FFmpeg does. The names are
 // h264, h265, av1, vp9 and aac: FLV files of 12 s with AAC in stereo and, but for aac, 360 frames of
