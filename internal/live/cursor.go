@@ -159,7 +159,7 @@ func (c *Cursor) skip(batch *Batch, limit uint64) {
 	r, end := &c.stream.ring, c.publication.end
 	limit = min(limit, end)
 	to := max(c.next, r.first)
-	if c.lagging() {
+	if c.lagging(time.Now()) {
 		if st, ok := r.newestStart(c.next+1, limit); ok {
 			to = st.seq
 		}
@@ -223,7 +223,7 @@ func (c *Cursor) framesBefore() frames {
 
 // lagging: a viewer's next packet has waited too long, not counting the burst
 // with which it joined.
-func (c *Cursor) lagging() bool {
+func (c *Cursor) lagging(now time.Time) bool {
 	s := c.stream
 	if c.patient || c.next < s.ring.first || c.next >= s.flush.visible || c.next < c.burst {
 		return false
@@ -232,7 +232,7 @@ func (c *Cursor) lagging() bool {
 	if c.caughtUp.After(since) {
 		since = c.caughtUp
 	}
-	return time.Since(since) > s.registry.config.MaxLag
+	return now.Sub(since) > s.registry.config.MaxLag
 }
 
 // begin puts the cursor at a start and gives it the configurations.

@@ -121,7 +121,7 @@ func (p *part) add(f *follower) {
 	defer p.mu.Unlock()
 	p.size.Add(1)
 	p.followers = append(p.followers, f)
-	if !f.serve() {
+	if !f.serve(time.Now()) {
 		p.drop(f)
 	}
 }
@@ -160,10 +160,10 @@ func (p *part) serveAll() {
 func (p *part) serve() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := p.followers
+	all, now := p.followers, time.Now()
 	left := 0
 	for i := range all {
-		if f := all[(p.turn+i)%len(all)]; !f.serve() {
+		if f := all[(p.turn+i)%len(all)]; !f.serve(now) {
 			left++
 		}
 	}
@@ -175,9 +175,9 @@ func (p *part) serve() {
 }
 
 // serve returns false, and closes left, if the follower is served no more.
-func (f *follower) serve() bool {
+func (f *follower) serve(now time.Time) bool {
 	for {
-		packets, ok := f.cursor.more()
+		packets, ok := f.cursor.more(now)
 		switch {
 		case ok && len(packets) == 0:
 			return true
@@ -199,16 +199,16 @@ func (f *follower) gone() bool {
 
 // more returns what is visible beyond the cursor; false if Next has to say more than
 // that.
-func (c *Cursor) more() ([]*media.Packet, bool) {
-	s := c.stream
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.publication == nil || c.publication.end != forever || c.lost || c.burst > 0 || c.next < s.ring.first || c.lagging() {
-		return nil, false
-	}
+func (c *Cursor) more(now time.Time) ([]*media.Packet, bool) {
 	clear(c.scratch)
 	batch := Batch{Packets: c.scratch[:0]}
-	c.collect(&batch, s.flush.visible)
+	s := c.stream
+	s.mu.Lock()
+	ok := c.publication != nil && c.publication.end == forever && !c.lost && c.burst == 0 && c.next >= s.ring.first && !c.lagging(now)
+	if ok {
+		c.collect(&batch, s.flush.visible)
+	}
+	s.mu.Unlock()
 	c.scratch = batch.Packets
-	return batch.Packets, true
+	return batch.Packets, ok
 }

@@ -103,6 +103,17 @@ func (c *timedConn) beforeWrite() {
 	}
 }
 
+// writeFreely takes the deadline for writing away until something is written again that
+// may wait.
+func (c *timedConn) writeFreely() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.final {
+		c.writeRenewed.Store(0)
+		_ = c.SetWriteDeadline(time.Time{}) // fails only if the connection is closed
+	}
+}
+
 // finish gives all writing that is left a last deadline.
 func (c *timedConn) finish(deadline time.Time) {
 	c.mu.Lock()

@@ -31,8 +31,8 @@ type Conn struct {
 
 	sent atomic.Uint64
 
-	// BeforeWrite, if set, is called before every write: to renew a deadline, for
-	// example. Set it before the first write.
+	// BeforeWrite, if set, is called before every write that may wait: to renew a
+	// deadline, for example. Set it before the first write.
 	BeforeWrite func()
 
 	wmu       sync.Mutex // guards what follows
@@ -142,7 +142,6 @@ func (c *Conn) TryWriteChunks(pieces *net.Buffers) bool {
 	if len(c.rest) > 0 {
 		return false
 	}
-	c.beforeWrite()
 	n, err := w.TryWriteBuffers(pieces)
 	c.sent.Add(uint64(n))
 	if n > 0 { // no other message may come in between
