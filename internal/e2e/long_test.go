@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -49,6 +50,22 @@ func TestLongTimes(t *testing.T) {
 				t.Errorf("inspect: exit %d\n%s", code, out)
 			}
 		})
+	}
+}
+
+// A publisher's clock that passes 2^24 ms, or the 2^31 ms where FFmpeg begins again at 0, leaves no
+// trace in a recording.
+func TestPublisherPassesLimits(t *testing.T) {
+	realTime(t)
+	s := serve(t, "--record-format", "mp4")
+	publishers := map[string]*peers.Process{}
+	for name, limit := range map[string]float64{"live/24": 1 << 24, "live/31": 1 << 31} {
+		publishers[name] = publishTo(t, peers.Source(t, "h264"), s.URL+"/"+name, "-output_ts_offset", strconv.FormatFloat(limit/1000-6, 'f', 3, 64))
+	}
+	for name, p := range publishers {
+		finish(t, "the publisher", p)
+		s.await("recorded", name)
+		recorded(t, s, name, peers.Source(t, "h264"), 1)
 	}
 }
 

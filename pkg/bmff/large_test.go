@@ -92,6 +92,31 @@ func TestADay(t *testing.T) {
 	}
 }
 
+// An hour that a Writer has written takes no more of index than that, and its moov goes out in
+// the same pieces.
+func TestAnHour(t *testing.T) {
+	if os.Getenv("RTMPTOOL_RACE") != "" {
+		t.Skip("one goroutine: nothing for the race detector")
+	}
+	f := &sparse{}
+	w := long(t, f, time.Hour)
+	index := *w.Index()
+	if bytes := index.Tracks[0].Bytes() + index.Tracks[1].Bytes(); bytes > 2_800_000 {
+		t.Errorf("an hour takes %d bytes of index", bytes)
+	}
+	m := &patched{sparse: f}
+	if err := Finalize(&index, f.size).Apply(m); err != nil {
+		t.Fatal(err)
+	}
+	if m.most > 1<<20 {
+		t.Errorf("a write of %d bytes", m.most)
+	}
+	x, findings, err := Scan(m, m.size)
+	if err != nil || x.State != Closed || x.Tracks[0].Samples != 108000 || (x.Tracks[1].Duration()-time.Hour).Abs() > 50*time.Millisecond {
+		t.Errorf("%+v, %v, %v", x, findings, err)
+	}
+}
+
 // aDay fills the tables as a recorder does, and returns where the media ends.
 func aDay(video, audio *container.Track, long time.Duration) int64 {
 	offset := int64(1000)
