@@ -71,7 +71,10 @@ func (v *viewer) run(ctx context.Context) {
 		if gaps := v.cursor.Gaps(); gaps.Count > 0 {
 			e.Int("skips", gaps.Count).Uint64("skipped_packets", gaps.Packets)
 		}
-		e.AnErr("reason", err).Msg("viewer left")
+		if !errors.Is(err, net.ErrClosed) { // the session has seen the end, or made it
+			e.AnErr("reason", err)
+		}
+		e.Msg("viewer left")
 	})
 }
 

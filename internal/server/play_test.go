@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -236,7 +238,7 @@ func TestAudienceLog(t *testing.T) {
 	if len(came) != 1 || came[0]["peer"] != v.LocalAddr().String() || came[0]["stream"] != "live/main" {
 		t.Errorf("told %v of the viewer from %s", came, v.LocalAddr())
 	}
-	if left["peer"] != v.LocalAddr().String() || left["stream"] != "live/main" || left["after"] != "0s" || left["bytes"].(float64) < 20 || left["skips"] != nil {
+	if left["peer"] != v.LocalAddr().String() || left["stream"] != "live/main" || left["after"] != "0s" || left["bytes"].(float64) < 20 || left["skips"] != nil || strings.Contains(fmt.Sprint(left["reason"]), "use of closed") {
 		t.Errorf("told %v of its end", left)
 	}
 	begin, untold := time.Now(), 0.0
