@@ -93,7 +93,7 @@ func TestSource(t *testing.T) {
 			total := 0
 			for n := range 120 {
 				st := stamp{s.dueAt(n).Truncate(time.Microsecond), uint64(n)}
-				body := s.appendFrame(nil, n, st)
+				body := s.appendFrame(nil, n%s.gop == 0, st)
 				total += len(body)
 				p, err := flv.Parse(rtmp.TypeVideo, body)
 				if err != nil || p.Codec != want || p.Key != (n%60 == 0) || p.Role != media.Frame {

@@ -7,8 +7,10 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
-// publish publishes a stream until the context ends.
-func (r *run) publish(ctx context.Context, s *stream, phase time.Duration) error {
+// publish publishes a stream until the context ends. Its frames are due a phase later
+// than those of the first stream, and its first GOP is as many frames shorter as early
+// says: those of different streams do not come in the same instant.
+func (r *run) publish(ctx context.Context, s *stream, phase time.Duration, early int) error {
 	address, err := rtmp.ParseAddress(s.url)
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func (r *run) publish(ctx context.Context, s *stream, phase time.Duration) error
 		for ; time.Duration(sounds)*aacTime < at; sounds++ {
 			p.add(rtmp.Message{Type: rtmp.TypeAudio, Body: aacFrame}, time.Duration(sounds)*aacTime)
 		}
-		body = r.source.appendFrame(body[:0], n, stamp{due, uint64(n)})
+		body = r.source.appendFrame(body[:0], n == 0 || (n+early)%r.source.gop == 0, stamp{due, uint64(n)})
 		p.add(rtmp.Message{Type: rtmp.TypeVideo, Body: body}, at)
 		if r.counting.Load() {
 			r.late.add(r.now() - due)

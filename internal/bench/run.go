@@ -170,9 +170,8 @@ func (r *run) startPublishers(ctx, all context.Context, working *sync.WaitGroup)
 	failed := make(chan error, len(r.streams))
 	for i, s := range r.streams {
 		working.Go(func() {
-			// Frames of different streams are not due in the same instant.
 			phase := r.source.dueAt(1) * time.Duration(i) / time.Duration(len(r.streams))
-			if err := r.publish(all, s, phase); err != nil && all.Err() == nil {
+			if err := r.publish(all, s, phase, r.source.gop*i/len(r.streams)); err != nil && all.Err() == nil {
 				select {
 				case <-s.ready:
 					r.problems.add("publisher: %v", err)

@@ -107,10 +107,10 @@ func (s *source) head() []rtmp.Message {
 	return []rtmp.Message{{Type: rtmp.TypeVideo, Body: s.video.config}, {Type: rtmp.TypeAudio, Body: aacConfig}}
 }
 
-// appendFrame appends the body of video frame n.
-func (s *source) appendFrame(dst []byte, n int, st stamp) []byte {
+// appendFrame appends the body of a video frame.
+func (s *source) appendFrame(dst []byte, isKey bool, st stamp) []byte {
 	start, nal, size := s.video.frame, s.video.slice, s.frame
-	if n%s.gop == 0 {
+	if isKey {
 		start, nal, size = s.video.key, s.video.idr, s.key
 	}
 	unit := size - len(start) - 4
