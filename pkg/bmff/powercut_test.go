@@ -69,6 +69,9 @@ func TestPowerCutAnywhere(t *testing.T) {
 func survives(t *testing.T, s powercut.State, written *Index, final []byte) {
 	t.Helper()
 	m := &memory{b: s.Data}
+	if Finished(m, int64(len(m.b))) && !bytes.Equal(m.b, final) {
+		t.Fatalf("%s: taken for finished", s.How)
+	}
 	x, _ := scan(t, m.b)
 	for i, track := range written.Tracks {
 		var found []container.Row
