@@ -222,6 +222,7 @@ func (w *Writer) commit(end int64) {
 		r.done()
 	}
 	w.buffered, w.waiting = 0, 0
+	w.buf = container.Reuse(w.buf)
 }
 
 // head appends what precedes the first fragment.

@@ -69,7 +69,7 @@ func (w *Writer) Flush() error {
 		return err
 	}
 	w.offset += int64(len(w.buf))
-	w.buf = w.buf[:0]
+	w.buf = container.Reuse(w.buf)
 	return nil
 }
 
