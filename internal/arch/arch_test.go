@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"internal/peers":               {},
 	"internal/record":              {"internal/disk", "internal/live", "pkg/bmff", "pkg/flv", "pkg/container", "pkg/media"},
 	"internal/recfile":             {"internal/disk", "pkg/bmff", "pkg/flv", "pkg/container", "pkg/media"},
-	"internal/recfile/recfiletest": {"pkg/bmff", "pkg/flv", "pkg/media"},
+	"internal/recfile/recfiletest": {"pkg/amf", "pkg/bmff", "pkg/flv", "pkg/media"},
 	"internal/reload":              {},
 	"internal/report":              {"internal/recfile", "pkg/codec", "pkg/container", "pkg/media"},
 	"internal/server":              {"internal/live", "internal/record", "pkg/amf", "pkg/flv", "pkg/media", "pkg/rtmp"},
