@@ -59,6 +59,10 @@ bench: ## run the benchmarks (BENCH=regexp, PKG=./pkg/flv)
 bench-peers: ## measure rtmptool beside nginx-rtmp (SRS_BIN, MEDIAMTX_BIN, LAL_BIN: those too), into docs/performance.md
 	@go run ./.ci/benchpeers -write
 
+.PHONY: bench-sync
+bench-sync: ## measure what --record-sync costs with 1, 30 and 100 recordings, into docs/performance.md
+	@go run ./.ci/benchpeers -sync flv -duration 15s -write
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(FUZZTIME) $(PKG)

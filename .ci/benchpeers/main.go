@@ -2,6 +2,9 @@
 // generator (rtmptool bench), and writes what it found into docs/performance.md.
 //
 //	go run ./.ci/benchpeers [-rounds 3] [-duration 20s] [-scenarios regexp] [-write]
+//	go run ./.ci/benchpeers -sync flv|mp4 [-rounds 3] [-duration 20s] [-write]
+//
+// The second form measures what --record-sync costs, and what a power cut would.
 //
 // nginx-rtmp is Debian's (libnginx-mod-rtmp). SRS, MediaMTX and lal take part where SRS_BIN,
 // MEDIAMTX_BIN and LAL_BIN name their programs. Every server listens on 127.0.0.1 alone and is
@@ -56,6 +59,7 @@ func main() {
 	rounds := flag.Int("rounds", 3, "of each scenario, the servers in turn")
 	duration := flag.Duration("duration", 20*time.Second, "of each measurement")
 	only := flag.String("scenarios", ".", "names to run (regexp)")
+	syncFormat := flag.String("sync", "", "measure --record-sync instead, with recordings of this format")
 	write := flag.Bool("write", false, "replace the tables in docs/performance.md")
 	serveFloor := flag.String("floor", "", "used by itself: viewers,bytes")
 	flag.Parse()
@@ -65,7 +69,7 @@ func main() {
 	if *serveFloor != "" {
 		err = floor(ctx, *serveFloor)
 	} else {
-		err = run(ctx, *rounds, *duration, *only, *write)
+		err = run(ctx, *rounds, *duration, *only, *syncFormat, *write)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchpeers:", err)
@@ -73,7 +77,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, rounds int, duration time.Duration, only string, write bool) error {
+func run(ctx context.Context, rounds int, duration time.Duration, only, syncFormat string, write bool) error {
 	names, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -86,6 +90,10 @@ func run(ctx context.Context, rounds int, duration time.Duration, only string, w
 	tool := filepath.Join(dir, "rtmptool")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", tool, ".").CombinedOutput(); err != nil {
 		return fmt.Errorf("build rtmptool: %w\n%s", err, out)
+	}
+	if syncFormat != "" {
+		text, err := runSync(ctx, dir, tool, rounds, duration, syncFormat)
+		return finish(text, err, "make bench-sync", write)
 	}
 	servers, err := findServers(ctx, dir, tool)
 	if err != nil {
@@ -121,10 +129,17 @@ func run(ctx context.Context, rounds int, duration time.Duration, only string, w
 		}
 		r.all = append(r.all, m)
 	}
-	text := r.text()
+	return finish(r.text(), nil, "make bench-peers", write)
+}
+
+// finish shows a report, or writes it where the last one was.
+func finish(text string, err error, by string, write bool) error {
+	if err != nil {
+		return err
+	}
 	fmt.Print("\n", text)
 	if write {
-		return replace("docs/performance.md", text)
+		return replace("docs/performance.md", by, text)
 	}
 	return nil
 }

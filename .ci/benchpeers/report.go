@@ -127,13 +127,9 @@ func machine() string {
 	return fmt.Sprintf("%d processors, %s, %s, %s, load %s at the end", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version(), first)
 }
 
-const (
-	begins = "<!-- make bench-peers writes from here -->\n"
-	ends   = "<!-- to here -->\n"
-)
-
-// replace puts a section where the last one was.
-func replace(path, text string) error {
+// replace puts a section where the last one of the same command was.
+func replace(path, by, text string) error {
+	begins, ends := "<!-- "+by+" writes from here -->\n", "<!-- to here -->\n"
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err

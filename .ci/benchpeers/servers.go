@@ -32,13 +32,7 @@ func findServers(ctx context.Context, dir, tool string) (all []server, err error
 	}
 	all = append(all, server{
 		name: "rtmptool", version: version(tool, "version"), config: "`serve`, defaults", formats: "flv mp4",
-		command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
-			args := []string{"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--log-level", "warn", "--max-connections-per-ip", "0"}
-			if sc.record != "" {
-				args = append(args, "--record-all", "--record-dir", home, "--record-format", sc.record)
-			}
-			return exec.Command(tool, args...), nil
-		},
+		command: rtmptoolCommand(tool),
 	})
 	nginx, modules, err := findNginx(ctx)
 	if err != nil {
@@ -91,6 +85,17 @@ paths: {all_others: {}}
 		}})
 	}
 	return all, nil
+}
+
+// rtmptoolCommand runs serve with its defaults, but for some flags.
+func rtmptoolCommand(tool string, flags ...string) func(home string, port int, sc scenario) (*exec.Cmd, error) {
+	return func(home string, port int, sc scenario) (*exec.Cmd, error) {
+		args := []string{"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--log-level", "warn", "--max-connections-per-ip", "0"}
+		if sc.record != "" {
+			args = append(args, "--record-all", "--record-dir", home, "--record-format", sc.record)
+		}
+		return exec.Command(tool, append(args, flags...)...), nil
+	}
 }
 
 // configured writes a configuration and returns the command that takes it.
