@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -41,12 +42,16 @@ one player in ten reads stamps, the others only count bytes. What bench itself u
 shown: where that is as much as the server's, or frames are written late, the machine is
 too small for both.
 
+rtmps://HOST/app/key publishes and plays over TLS, on port 443 unless the URL names
+another. Its players decrypt everything.
+
 Exit status: 0 measured; 1 it could not be, or players lost their connection; 2 wrong
 arguments.`,
 		Example: `  rtmptool bench rtmp://127.0.0.1/live/bench
   rtmptool bench rtmp://127.0.0.1/live/bench --players 200 --pid $(pidof rtmptool)
   rtmptool bench rtmp://127.0.0.1/live/bench --publishers 100 --players 1 --bitrate 2M
-  rtmptool bench rtmp://server/live/main --publishers 0 --players 50 --out load.html`,
+  rtmptool bench rtmp://server/live/main --publishers 0 --players 50 --out load.html
+  rtmptool bench rtmps://127.0.0.1:1936/live/bench --tls-insecure`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return nil
@@ -78,6 +83,7 @@ arguments.`,
 	f.DurationVar(&o.Duration, "duration", 20*time.Second, "how long to measure, once everybody is there")
 	f.DurationVar(&o.Ramp, "ramp", 0, "time over which players join; 0: all at once")
 	f.IntVar(&o.PID, "pid", 0, "process of the server, to measure its CPU and memory, children included (Linux)")
+	f.BoolVar(&o.AnyCert, "tls-insecure", false, "rtmps: take any certificate, one that signs itself for example")
 	f.StringVar(&o.out, "out", "", "also write a page with charts to this HTML file")
 	f.StringVar(&o.format, "format", "text", "output: text, json")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "result only, no table on a terminal")
@@ -107,10 +113,14 @@ func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) err
 		screen.Show(lines)
 	})
 	screen.Show(nil)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return hintError{err, "is a server listening there?"}
-	}
-	if err != nil {
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return hintError{err, "--tls-insecure takes any certificate"}
+	case strings.HasPrefix(o.URL, "rtmps:") && (errors.As(err, new(tls.RecordHeaderError)) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)):
+		return hintError{err, "is RTMPS served there?"}
+	case err != nil:
 		return err
 	}
 	if page != nil {

@@ -2,9 +2,11 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/rtmptool/rtmptool/internal/certtest"
 	"github.com/rtmptool/rtmptool/internal/server"
 	"github.com/rtmptool/rtmptool/pkg/flv"
 	"github.com/rtmptool/rtmptool/pkg/media"
@@ -149,7 +152,27 @@ func TestCheck(t *testing.T) {
 
 func serve(t *testing.T) string {
 	t.Helper()
-	s := server.New(server.Config{Listen: []string{"127.0.0.1:0"}})
+	s := running(t, server.Config{Listen: []string{"127.0.0.1:0"}})
+	return "rtmp://" + s.Addresses()[0].String() + "/live/bench"
+}
+
+// serveTLS has a certificate that nobody knows.
+func serveTLS(t *testing.T) string {
+	t.Helper()
+	pair, err := tls.X509KeyPair(certtest.New(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := running(t, server.Config{
+		ListenTLS:      []string{"127.0.0.1:0"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil },
+	})
+	return "rtmps://" + s.AddressesTLS()[0].String() + "/live/bench"
+}
+
+func running(t *testing.T, c server.Config) *server.Server {
+	t.Helper()
+	s := server.New(c)
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -162,12 +185,23 @@ func serve(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	return "rtmp://" + s.Addresses()[0].String() + "/live/bench"
+	return s
 }
 
 // Everybody gets everything, those that stop reading count for nothing, and each second is told.
 func TestRun(t *testing.T) {
-	o := Options{URL: serve(t), Publishers: 2, Players: 6, Slow: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "hevc", Duration: 2 * time.Second, Ramp: 100 * time.Millisecond}
+	o := Options{Publishers: 2, Players: 6, Slow: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "hevc", Duration: 2 * time.Second, Ramp: 100 * time.Millisecond}
+	t.Run("RTMP", func(t *testing.T) {
+		o.URL = serve(t)
+		runAll(t, o)
+	})
+	t.Run("RTMPS", func(t *testing.T) {
+		o.URL, o.AnyCert = serveTLS(t), true
+		runAll(t, o)
+	})
+}
+
+func runAll(t *testing.T, o Options) {
 	var seconds []Second
 	r, err := Run(t.Context(), o, func(s Second) { seconds = append(seconds, s) })
 	if err != nil {
@@ -235,6 +269,10 @@ func TestRunFails(t *testing.T) {
 		t.Errorf("what was measured before it was interrupted is gone: %v", err)
 	}
 
+	o.URL = serveTLS(t)
+	if _, err := Run(t.Context(), o, nil); !errors.As(err, new(*tls.CertificateVerificationError)) {
+		t.Errorf("a certificate that nobody knows: %v", err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

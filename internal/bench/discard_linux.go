@@ -3,13 +3,17 @@ package bench
 import (
 	"io"
 	"net"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
-// discard counts what comes and has the system throw it away (MSG_TRUNC, tcp(7)).
-func discard(conn *net.TCPConn, bytes *atomic.Int64) error {
+// discard counts what comes and, without TLS, has the system throw it away (MSG_TRUNC,
+// tcp(7)).
+func (c counter) discard() error {
+	conn, ok := c.Conn.(*net.TCPConn)
+	if !ok {
+		return c.readAll()
+	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -32,6 +36,6 @@ func discard(conn *net.TCPConn, bytes *atomic.Int64) error {
 		case n == 0:
 			return io.EOF
 		}
-		bytes.Add(int64(n))
+		c.bytes.Add(int64(n))
 	}
 }

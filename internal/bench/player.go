@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -29,16 +30,24 @@ func newPlayer(s *stream, reads bool) *player {
 	return p
 }
 
-// counter counts what is read of a connection.
+// counter counts what is read of a connection, above TLS.
 type counter struct {
-	*net.TCPConn
+	net.Conn
 	bytes *atomic.Int64
 }
 
 func (c counter) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	n, err := c.Conn.Read(p)
 	c.bytes.Add(int64(n))
 	return n, err
+}
+
+// readAll reads to the end.
+func (c counter) readAll() error {
+	if _, err := io.Copy(io.Discard, struct{ io.Reader }{c}); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 // play plays until the context ends.
@@ -48,13 +57,14 @@ func (r *run) play(ctx context.Context, p *player) error {
 		return err
 	}
 	begin := r.now()
-	conn, err := dial(ctx, address)
+	conn, err := r.dial(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	client := rtmp.NewClient(rtmp.NewConn(counter{conn, &p.bytes}, conn), address)
+	count := counter{conn, &p.bytes}
+	client := rtmp.NewClient(rtmp.NewConn(count, conn), address)
 	if err := client.Play(); err != nil {
 		return err
 	}
@@ -76,7 +86,7 @@ func (r *run) play(ctx context.Context, p *player) error {
 	case p.reads:
 		return r.readStamps(client, begin)
 	}
-	return discard(conn, &p.bytes)
+	return count.discard()
 }
 
 // readStamps reads messages to the end. Frames from before the player joined are what the

@@ -15,7 +15,7 @@ func (r *run) publish(ctx context.Context, s *stream, phase time.Duration, early
 	if err != nil {
 		return err
 	}
-	conn, err := dial(ctx, address)
+	conn, err := r.dial(ctx, address)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,7 +18,7 @@ import (
 
 // Options is what a run does.
 type Options struct {
-	URL        string // rtmp://host/app/key; with several publishers the keys are key_1, key_2, …
+	URL        string // rtmp[s]://host/app/key; with several publishers the keys are key_1, key_2, …
 	Publishers int    // 0: players of a stream that somebody else publishes
 	Players    int    // of each stream
 	Slow       int    // players beside them that stop reading, of each stream
@@ -28,6 +29,7 @@ type Options struct {
 	Duration   time.Duration // measured, once everybody is there
 	Ramp       time.Duration // over which players join; 0: all at once
 	PID        int           // of the server; 0: its processor time and memory are unknown
+	AnyCert    bool          // over TLS: whatever certificate the server shows will do
 }
 
 // Check tells what is wrong with options.
@@ -256,11 +258,12 @@ func (r *run) none() error {
 	return fmt.Errorf("no player got a keyframe within %v: is %s published?", joinLimit, r.streams[0].url)
 }
 
-func dial(ctx context.Context, a rtmp.Address) (*net.TCPConn, error) {
+// dial includes the TLS handshake, where there is one.
+func (r *run) dial(ctx context.Context, a rtmp.Address) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialLimit}
-	c, err := d.DialContext(ctx, "tcp", a.Host)
-	if err != nil {
-		return nil, err
+	if !a.Secure {
+		return d.DialContext(ctx, "tcp", a.Host)
 	}
-	return c.(*net.TCPConn), nil
+	config := &tls.Config{InsecureSkipVerify: r.options.AnyCert, DynamicRecordSizingDisabled: true}
+	return (&tls.Dialer{NetDialer: &d, Config: config}).DialContext(ctx, "tcp", a.Host)
 }

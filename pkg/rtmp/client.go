@@ -11,15 +11,19 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/amf"
 )
 
-// Address is an rtmp:// URL taken apart.
+// Address is an rtmp:// or rtmps:// URL taken apart.
 type Address struct {
-	Host string // with the port
-	App  string // every path element but the last
-	Key  string // the last path element and the query
+	Host   string // with the port
+	App    string // every path element but the last
+	Key    string // the last path element and the query
+	Secure bool   // over TLS
 }
 
-// ParseAddress reads rtmp://host[:port]/app[/instance]/key[?query]. Escapes stay
-// as they are, as they do in what other clients send.
+// ports are those of URLs that name none.
+var ports = map[string]string{"rtmp": "1935", "rtmps": "443"}
+
+// ParseAddress reads rtmp://host[:port]/app[/instance]/key[?query], or rtmps. Escapes
+// stay as they are, as they do in what other clients send.
 func ParseAddress(s string) (Address, error) {
 	rest, _, _ := strings.Cut(s, "#")
 	rest, query, _ := strings.Cut(rest, "?")
@@ -29,12 +33,13 @@ func ParseAddress(s string) (Address, error) {
 	if err != nil {
 		return Address{}, fmt.Errorf("rtmp: address: %w", err)
 	}
-	if u.Scheme != "rtmp" || u.Host == "" {
+	port, known := ports[u.Scheme]
+	if !known || u.Host == "" {
 		return Address{}, fmt.Errorf("rtmp: address %q: want rtmp://host/app/key", s)
 	}
-	a := Address{Host: u.Host}
+	a := Address{Host: u.Host, Secure: u.Scheme == "rtmps"}
 	if u.Port() == "" {
-		a.Host = net.JoinHostPort(u.Hostname(), "1935")
+		a.Host = net.JoinHostPort(u.Hostname(), port)
 	}
 	path = strings.Trim(path, "/")
 	if i := strings.LastIndex(path, "/"); i >= 0 {
@@ -46,6 +51,15 @@ func ParseAddress(s string) (Address, error) {
 		a.Key += "?" + query
 	}
 	return a, nil
+}
+
+// tcURL is the address without its key, as connect tells it.
+func (a Address) tcURL() string {
+	scheme := "rtmp"
+	if a.Secure {
+		scheme = "rtmps"
+	}
+	return scheme + "://" + strings.TrimSuffix(a.Host, ":"+ports[scheme]) + "/" + a.App
 }
 
 // ErrRefused is what a server's refusal wraps.
@@ -95,7 +109,7 @@ func (c *Client) open(extra ...Command) error {
 		{Key: "app", Value: c.address.App},
 		{Key: "type", Value: "nonprivate"},
 		{Key: "flashVer", Value: "FMLE/3.0 (compatible; rtmptool)"},
-		{Key: "tcUrl", Value: "rtmp://" + strings.TrimSuffix(c.address.Host, ":1935") + "/" + c.address.App},
+		{Key: "tcUrl", Value: c.address.tcURL()},
 	}}
 	if err := c.WriteMessages(connect.Message(0)); err != nil {
 		return err

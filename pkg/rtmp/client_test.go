@@ -15,20 +15,22 @@ func TestParseAddress(t *testing.T) {
 		in   string
 		want Address
 	}{
-		{"rtmp://h/live/key", Address{"h:1935", "live", "key"}},
-		{"rtmp://h:19350/live/key", Address{"h:19350", "live", "key"}},
-		{"RTMP://h/live/inst/key?tok=a/b&c=d", Address{"h:1935", "live/inst", "key?tok=a/b&c=d"}},
-		{"rtmp://h/live", Address{"h:1935", "live", ""}},
-		{"rtmp://h/live?tok=x", Address{"h:1935", "live", "?tok=x"}},
-		{"rtmp://h/live?", Address{"h:1935", "live", ""}},
-		{"rtmp://h", Address{"h:1935", "", ""}},
-		{"rtmp://h:/live/key/", Address{"h:1935", "live", "key"}},
-		{"rtmp://[::1]/live/key", Address{"[::1]:1935", "live", "key"}},
-		{"rtmp://[::1]:1/live/key", Address{"[::1]:1", "live", "key"}},
-		{"rtmp://user:pass@h/live/key", Address{"h:1935", "live", "key"}},
-		{"rtmp://h/live/a%2Fb%20c", Address{"h:1935", "live", "a%2Fb%20c"}},
-		{"rtmp://h/live/100%é", Address{"h:1935", "live", "100%é"}},
-		{"rtmp://h/live/key?u=http://g/x#part", Address{"h:1935", "live", "key?u=http://g/x"}},
+		{"rtmp://h/live/key", Address{"h:1935", "live", "key", false}},
+		{"rtmp://h:19350/live/key", Address{"h:19350", "live", "key", false}},
+		{"RTMP://h/live/inst/key?tok=a/b&c=d", Address{"h:1935", "live/inst", "key?tok=a/b&c=d", false}},
+		{"rtmp://h/live", Address{"h:1935", "live", "", false}},
+		{"rtmp://h/live?tok=x", Address{"h:1935", "live", "?tok=x", false}},
+		{"rtmp://h/live?", Address{"h:1935", "live", "", false}},
+		{"rtmp://h", Address{"h:1935", "", "", false}},
+		{"rtmp://h:/live/key/", Address{"h:1935", "live", "key", false}},
+		{"rtmp://[::1]/live/key", Address{"[::1]:1935", "live", "key", false}},
+		{"rtmp://[::1]:1/live/key", Address{"[::1]:1", "live", "key", false}},
+		{"rtmp://user:pass@h/live/key", Address{"h:1935", "live", "key", false}},
+		{"rtmp://h/live/a%2Fb%20c", Address{"h:1935", "live", "a%2Fb%20c", false}},
+		{"rtmp://h/live/100%é", Address{"h:1935", "live", "100%é", false}},
+		{"rtmp://h/live/key?u=http://g/x#part", Address{"h:1935", "live", "key?u=http://g/x", false}},
+		{"rtmps://h/live/key", Address{"h:443", "live", "key", true}},
+		{"rtmps://h:1936/live/key", Address{"h:1936", "live", "key", true}},
 	}
 	for _, tt := range tests {
 		got, err := ParseAddress(tt.in)
@@ -38,9 +40,23 @@ func TestParseAddress(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", tt.in, got, tt.want)
 		}
 	}
-	for _, in := range []string{"", "live/key", "http://h/live/key", "rtmps://h/live/key", "rtmp:///live/key", "rtmp://h:port/live", "rtmp://[::1/live", "rtmp://h\x00/live"} {
+	for _, in := range []string{"", "live/key", "http://h/live/key", "rtmpt://h/live/key", "rtmp:///live/key", "rtmps:///live/key", "rtmp://h:port/live", "rtmp://[::1/live", "rtmp://h\x00/live"} {
 		if got, err := ParseAddress(in); err == nil || !strings.HasPrefix(err.Error(), "rtmp: address") {
 			t.Errorf("%q: %+v and %v, want an error", in, got, err)
+		}
+	}
+}
+
+// Servers that stand behind one that ends TLS tell by it how a client came.
+func TestTcURL(t *testing.T) {
+	for address, want := range map[Address]string{
+		{"h:1935", "live", "key", false}: "rtmp://h/live",
+		{"h:443", "live", "key", false}:  "rtmp://h:443/live",
+		{"h:443", "live", "key", true}:   "rtmps://h/live",
+		{"h:1935", "live", "key", true}:  "rtmps://h:1935/live",
+	} {
+		if got := address.tcURL(); got != want {
+			t.Errorf("%+v: %s, want %s", address, got, want)
 		}
 	}
 }
