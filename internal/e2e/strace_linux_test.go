@@ -39,7 +39,12 @@ func (tr traced) command(args ...string) *exec.Cmd {
 // ops waits until the program has ended, and returns what it did in a directory.
 func (tr traced) ops(dir string) []diskOp {
 	tr.t.Helper()
-	var lines []string
+	lines := []string{""}
+	defer func() {
+		if tr.t.Failed() {
+			tr.t.Logf("%d lines of trace, from %.100q to %.100q", len(lines), lines[0], lines[len(lines)-1])
+		}
+	}()
 	await(tr.t, "the end of the trace", func() bool {
 		b, err := os.ReadFile(tr.path)
 		lines = strings.Split(strings.TrimSpace(string(b)), "\n")
