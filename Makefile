@@ -57,7 +57,7 @@ bench: ## run the benchmarks (BENCH=regexp, PKG=./pkg/flv)
 
 .PHONY: bench-peers
 bench-peers: ## measure rtmptool beside nginx-rtmp (SRS_BIN, MEDIAMTX_BIN, LAL_BIN: those too), into docs/performance.md
-	@go run ./.ci/benchpeers -write
+	@go run ./.ci/benchpeers -write; a=$$?; go run ./.ci/benchpeers -limits . -write && exit $$a
 
 .PHONY: bench-sync
 bench-sync: ## measure what --record-sync costs with 1, 30 and 100 recordings, into docs/performance.md

@@ -17,13 +17,15 @@ import (
 )
 
 // The floor is what the system alone takes on this machine in this minute: a process that
-// writes each viewer a video frame with its sound in one call, and does nothing else.
+// writes each viewer a video frame with its sound in one call, or all that has come while
+// they wait for others, and does nothing else.
 
-const fps = 30
+const defaultFPS = 30
 
 // measureFloor returns the processor time of that in s/GB, 0 where nobody plays.
 func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (float64, error) {
-	viewers, size := sc.viewers(), int(sc.bitrate()/8/fps)
+	viewers, every := sc.viewers(), max(time.Second/time.Duration(sc.fps()), sc.wait)
+	size := int(sc.bitrate() / 8 * every.Seconds())
 	if viewers == 0 {
 		return 0, nil
 	}
@@ -31,7 +33,7 @@ func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (flo
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-floor", fmt.Sprintf("%d,%d", viewers, size))
+	cmd := exec.CommandContext(ctx, self, "-floor", fmt.Sprintf("%d,%d,%d", viewers, size, every))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe() // its end is the child's
 	if err != nil {
@@ -70,7 +72,7 @@ func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (flo
 	if !ok {
 		return 0, errors.New("the floor's processor time is known on Linux only")
 	}
-	sent := float64(viewers*size*fps) * time.Since(begin).Seconds()
+	sent := float64(viewers*size) * time.Since(begin).Seconds() / every.Seconds()
 	return (after - before).Seconds() / (sent / 1e9), nil
 }
 
@@ -89,6 +91,13 @@ func (s scenario) viewers() int {
 	return publishers * players
 }
 
+func (s scenario) fps() int {
+	if n, err := strconv.Atoi(s.flag("--fps")); err == nil {
+		return n
+	}
+	return defaultFPS
+}
+
 func (s scenario) bitrate() float64 {
 	text := s.flag("--bitrate")
 	n, _ := strconv.ParseFloat(strings.TrimRight(text, "kM"), 64)
@@ -101,7 +110,8 @@ func (s scenario) bitrate() float64 {
 // floor is the child: it ends with its standard input.
 func floor(ctx context.Context, spec string) error {
 	var viewers, size int
-	if _, err := fmt.Sscanf(spec, "%d,%d", &viewers, &size); err != nil {
+	var period time.Duration
+	if _, err := fmt.Sscanf(spec, "%d,%d,%d", &viewers, &size, &period); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -125,7 +135,7 @@ func floor(ctx context.Context, spec string) error {
 		conns = append(conns, c)
 	}
 	frame := make([]byte, size)
-	every := time.NewTicker(time.Second / fps)
+	every := time.NewTicker(period)
 	defer every.Stop()
 	for {
 		select {

@@ -51,12 +51,18 @@ func (r *report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "`make bench-peers`, %s: %s. %d rounds of %v each, the servers in turn; median, and the worst in brackets.\n", r.began.Format("2006-01-02"), machine(), r.rounds, r.duration)
 	b.WriteString("CPU is the server's, in s a GB delivered (taken in, where it records); the ratio is to nginx-rtmp's in the same rounds. Latency is of a video frame,\nfrom when it was due to be sent until a viewer has read it. The floor is one write of a frame with its sound for each viewer, and nothing else.\n\n")
+	b.WriteString("![CPU of each server, as a ratio to nginx-rtmp's](performance/cpu.svg)\n\n![p99 of the latency of a video frame](performance/latency.svg)\n\n")
 	b.WriteString("| server | version | configuration |\n| --- | --- | --- |\n")
 	for _, s := range r.servers {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.name, s.version, s.config)
 	}
 	for _, m := range r.all {
-		fmt.Fprintf(&b, "\n**%s**%s\n\n", m.name, m.limits())
+		limits, missed := m.limits()
+		fmt.Fprintf(&b, "\n**%s**: at most %s", m.name, strings.Join(limits, ", "))
+		if len(missed) > 0 {
+			fmt.Fprintf(&b, "; missed: %s", strings.Join(missed, ", "))
+		}
+		b.WriteString("\n\n")
 		b.WriteString("| | CPU s/GB | ratio | p99 ms | peak MB | the viewer that got least lacks | generator s/GB |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 		base := median(each(m.of["nginx-rtmp"], perGB))
 		for _, s := range r.servers {
@@ -84,27 +90,38 @@ func (r *report) text() string {
 }
 
 // limits tells what rtmptool was held to, and what it missed.
-func (m measured) limits() string {
+func (m measured) limits() (limits, missed []string) {
 	ours, base := m.of["rtmptool"], m.of["nginx-rtmp"]
-	var limits, missed []string
 	check := func(what string, got, most float64, format string) {
-		limits = append(limits, fmt.Sprintf(what+" at most "+format, most))
+		limits = append(limits, fmt.Sprintf(what+" "+format, most))
 		if got > most {
 			missed = append(missed, what)
 		}
 	}
-	if reference := median(each(base, perGB)); reference > 0 {
+	if reference := median(each(base, perGB)); reference > 0 && m.cpu > 0 {
 		check("ratio", median(each(ours, perGB))/reference, m.cpu, "%.2f")
 	}
 	if m.p99 > 0 {
 		check("p99", median(each(ours, p99)), max(m.p99, 1.7*median(each(base, p99))), "%.0f ms")
 	}
 	check("peak", worst(each(ours, peak)), m.peak, "%.0f MB")
-	text := ": " + strings.Join(limits, ", ")
-	if len(missed) > 0 {
-		text += "; missed: " + strings.Join(missed, ", ")
+	check("lost", worst(each(ours, lost)), 0, "%.0f")
+	return limits, missed
+}
+
+// missed names what rtmptool missed in all scenarios.
+func (r *report) missed() (all []string) {
+	for _, m := range r.all {
+		if _, missed := m.limits(); len(missed) > 0 {
+			all = append(all, m.name+": "+strings.Join(missed, ", "))
+		}
 	}
-	return text
+	return all
+}
+
+// lost is what players did not get, in frames and gaps, and connections that ended or failed.
+func lost(r *bench.Result) float64 {
+	return float64(r.Missing) + float64(r.Gaps) + float64(r.Lost) + float64(len(r.Problems)+r.More)
 }
 
 func both(all []float64, format string) string {

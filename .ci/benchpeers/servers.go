@@ -15,6 +15,7 @@ type server struct {
 	version string
 	config  string // what the report says of it
 	formats string // that it records
+	secure  bool   // RTMPS
 	command func(home string, port int, sc scenario) (*exec.Cmd, error)
 }
 
@@ -91,6 +92,9 @@ paths: {all_others: {}}
 func rtmptoolCommand(tool string, flags ...string) func(home string, port int, sc scenario) (*exec.Cmd, error) {
 	return func(home string, port int, sc scenario) (*exec.Cmd, error) {
 		args := []string{"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--log-level", "warn", "--max-connections-per-ip", "0"}
+		if sc.wait > 0 {
+			args = append(args, "--min-latency", sc.wait.String(), "--max-latency", sc.wait.String())
+		}
 		if sc.record != "" {
 			args = append(args, "--record-all", "--record-dir", home, "--record-format", sc.record)
 		}

@@ -68,9 +68,10 @@ func (o Options) source() (*source, error) {
 }
 
 const (
-	sampled   = 10 // one player in so many reads stamps
-	dialLimit = 10 * time.Second
-	joinLimit = 15 * time.Second // for the first keyframe, once everybody has joined
+	sampled    = 10 // one player in so many reads stamps
+	connecting = 50 // publishers at once
+	dialLimit  = 10 * time.Second
+	joinLimit  = 15 * time.Second // for the first keyframe, once everybody has joined
 )
 
 // run is a run at work. Everything that publishers and players count is atomic.
@@ -170,7 +171,22 @@ func (r *run) startPublishers(ctx, all context.Context, working *sync.WaitGroup)
 		return nil
 	}
 	failed := make(chan error, len(r.streams))
+	await := func(s *stream) error {
+		select {
+		case <-s.ready:
+			return nil
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	for i, s := range r.streams {
+		if i >= connecting {
+			if err := await(r.streams[i-connecting]); err != nil {
+				return err
+			}
+		}
 		working.Go(func() {
 			phase := r.source.dueAt(1) * time.Duration(i) / time.Duration(len(r.streams))
 			if err := r.publish(all, s, phase, r.source.gop*i/len(r.streams)); err != nil && all.Err() == nil {
@@ -184,12 +200,8 @@ func (r *run) startPublishers(ctx, all context.Context, working *sync.WaitGroup)
 		})
 	}
 	for _, s := range r.streams {
-		select {
-		case <-s.ready:
-		case err := <-failed:
+		if err := await(s); err != nil {
 			return err
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-// Package certtest makes certificates for tests.
+// Package certtest makes certificates for tests and measurements.
 package certtest
 
 import (
@@ -14,17 +14,26 @@ import (
 	"time"
 )
 
-// New returns a certificate for 127.0.0.1 that signs itself, and its key, as PEM.
-// Each call makes another one.
+// New is Make for tests.
 func New(tb testing.TB) (certificate, key []byte) {
 	tb.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, key, err := Make()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return certificate, key
+}
+
+// Make returns a certificate for 127.0.0.1 that signs itself, and its key, as PEM.
+// Each call makes another one.
+func Make() (certificate, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
-		tb.Fatal(err)
+		return nil, nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial,
@@ -38,12 +47,12 @@ func New(tb testing.TB) (certificate, key []byte) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
-		tb.Fatal(err)
+		return nil, nil, err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		tb.Fatal(err)
+		return nil, nil, err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), nil
 }
