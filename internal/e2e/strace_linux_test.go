@@ -39,17 +39,13 @@ func (tr traced) command(args ...string) *exec.Cmd {
 // ops waits until the program has ended, and returns what it did in a directory.
 func (tr traced) ops(dir string) []diskOp {
 	tr.t.Helper()
-	lines := []string{""}
-	defer func() {
-		if tr.t.Failed() {
-			tr.t.Logf("%d lines of trace, from %.100q to %.100q", len(lines), lines[0], lines[len(lines)-1])
-		}
-	}()
+	var lines []string
 	await(tr.t, "the end of the trace", func() bool {
 		b, err := os.ReadFile(tr.path)
 		lines = strings.Split(strings.TrimSpace(string(b)), "\n")
-		first, _, _ := strings.Cut(lines[0], " ")
-		return err == nil && strings.HasPrefix(lines[len(lines)-1], first+" +++ ")
+		first, _, _ := strings.Cut(lines[0], " ") // the program's process, padded if its number is short
+		last := strings.Fields(lines[len(lines)-1])
+		return err == nil && len(last) > 1 && last[0] == first && last[1] == "+++"
 	})
 	ops, err := parseTrace(lines, dir)
 	if err != nil {
