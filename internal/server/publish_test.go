@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestMessageAllocates(t *testing.T) {
 	defer publication.Close()
 	p := &publisher{publication: publication, clock: clock{wall: time.Now()}, headers: newHeaders(), log: zerolog.Nop(), warnings: new(throttle)}
 	wire := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Body: append([]byte{0x27, 1, 0, 0, 0, 0, 0, 1, 0}, make([]byte, 256)...)}
-	r := rtmp.NewConn(&endless{rtmp.AppendMessage(nil, wire, 128)}, nil)
+	r := rtmp.NewConn(&endless{rtmp.AppendMessage(nil, wire, 128)}, io.Discard)
 	r.AllowMedia()
 	publish := func() {
 		m, err := r.ReadMessage()
