@@ -88,6 +88,7 @@ func (f fan) serve() {
 		switch p := &f[i]; {
 		case p.size.Load() == 0:
 		case n <= fewFollowers:
+			p.took.Store(0) // what a crowd took that has left is past
 			p.serve()
 		default:
 			p.wake()

@@ -1,7 +1,9 @@
 package live
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,17 +32,16 @@ func TestMinLatency(t *testing.T) {
 		})
 		synctest.Wait()
 		f.gop(100)
+		time.Sleep(window)
 		synctest.Wait()
-		if len(served) < 9 || len(served) > 10 {
-			t.Errorf("served %d times in 3.3 s", len(served))
+		if len(served) < 10 || len(served) > 11 {
+			t.Errorf("served %d times in 3.65 s", len(served))
 		}
 		for i := range served[1:] {
 			if d := served[i+1].Sub(served[i]); d < window || d > window+33*ms {
 				t.Errorf("served %v after the last time", d)
 			}
 		}
-		time.Sleep(window)
-		synctest.Wait()
 		if packets != 1+2*99 {
 			t.Errorf("the follower got %d packets", packets)
 		}
@@ -85,8 +86,8 @@ func TestLatencyGrows(t *testing.T) {
 						return true
 					})
 				})
+				synctest.Wait() // whose turn it is depends on who came first
 			}
-			synctest.Wait()
 			f.gop(100)
 			f.Close()
 			following.Wait()
@@ -99,4 +100,48 @@ func TestLatencyGrows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a crowd took to serve delays nobody who is left when it has gone.
+func TestLatencyShrinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry(Config{})
+		r.stream("live/a").fan = newFan()[:1]
+		f := publish(t, r, "live/a")
+		f.key()
+		var crowd atomic.Bool
+		crowd.Store(true)
+		var parts []int
+		var following sync.WaitGroup
+		ctx, leave := context.WithCancel(t.Context())
+		for i := range fewFollowers + 1 {
+			c, stay := r.Subscribe("live/a"), t.Context()
+			if next(t, c); i > 0 {
+				stay = ctx
+			}
+			following.Go(func() {
+				c.Follow(stay, func(packets []*media.Packet) bool {
+					if crowd.Load() {
+						time.Sleep(10 * ms)
+					} else if i == 0 {
+						parts = append(parts, len(packets))
+					}
+					return true
+				})
+			})
+		}
+		synctest.Wait()
+		f.gop(20)
+		time.Sleep(time.Second)
+		leave()
+		synctest.Wait()
+		crowd.Store(false)
+		f.gop(2) // the last time that waits for the crowd
+		f.gop(20)
+		f.Close()
+		following.Wait()
+		if n := len(parts); n < 20 {
+			t.Errorf("22 frames were served in %d parts: %v", n, parts)
+		}
+	})
 }
