@@ -13,8 +13,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
-build: ## build ./rtmptool
-	go build -trimpath -o rtmptool .
+build: ## build ./rtmptool, static
+	CGO_ENABLED=0 go build -trimpath -o rtmptool .
 
 # Outside CI the rest is run without the programs that are missing.
 .PHONY: test
