@@ -117,7 +117,6 @@ func (v *viewer) relay(ctx context.Context) error {
 			}
 		} else if v.session.rtmp.CanTry() {
 			// For as long as nobody has to wait, there is no need of this goroutine.
-			v.session.conn.writeFreely()
 			v.cursor.Follow(ctx, v.offer)
 			if err := v.session.rtmp.WriteChunks(v.left); err != nil {
 				return err

@@ -100,7 +100,7 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 	} else {
 		sess.rtmp = rtmp.NewConn(c, c.socket)
 	}
-	sess.rtmp.BeforeWrite = c.beforeWrite
+	sess.rtmp.BeforeWrite, sess.rtmp.BeforeTry = c.beforeWrite, c.beforeTry
 	c.check = sess.checkPublishers
 	c.idle = func() error {
 		return sess.rtmp.WriteMessages(rtmp.UserControl(rtmp.EventPingRequest, uint32(time.Now().UnixMilli())))

@@ -103,9 +103,12 @@ func (c *timedConn) beforeWrite() {
 	}
 }
 
-// writeFreely takes the deadline for writing away until something is written again that
-// may wait.
-func (c *timedConn) writeFreely() {
+// beforeTry takes the deadline away that the last write has left: past it, nothing would
+// be written. No write that needs it may be under way.
+func (c *timedConn) beforeTry() {
+	if c.writeRenewed.Load() == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.final {

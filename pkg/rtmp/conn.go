@@ -35,6 +35,10 @@ type Conn struct {
 	// deadline, for example. Set it before the first write.
 	BeforeWrite func()
 
+	// BeforeTry, if set, is called before every write that does not wait, when no other
+	// one is under way. Set it before the first write.
+	BeforeTry func()
+
 	wmu       sync.Mutex // guards what follows
 	w         io.Writer
 	out       []byte // scratch of WriteMessages
@@ -141,6 +145,9 @@ func (c *Conn) TryWriteChunks(pieces *net.Buffers) bool {
 	defer c.wmu.Unlock()
 	if len(c.rest) > 0 {
 		return false
+	}
+	if c.BeforeTry != nil {
+		c.BeforeTry()
 	}
 	n, err := w.TryWriteBuffers(pieces)
 	c.sent.Add(uint64(n))
