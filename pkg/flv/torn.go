@@ -18,10 +18,10 @@ type unproven struct {
 	bytes       int64 // of their bodies
 }
 
-// judge looks at the tags behind the newest mark of a file that was not finished: one
-// of ours, as far as its head is there. A power cut may have kept any sector of them from the disk, which is
-// zeros then: what such a sector touches is torn, and what has NAL units whose lengths
-// do not add up. Frames without NAL units are unproven.
+// judge looks at the tags behind the newest mark of a file that was not finished: one of
+// ours, as far as its head is there. A power cut may have kept any sector of them from
+// the disk, which is zeros then: what such a sector touches is torn, and what has NAL
+// units whose lengths do not add up. Frames without NAL units are unproven.
 func (s *scanner) judge() {
 	x := s.index
 	if !x.Ours && !s.headless || x.claims.size > 0 || s.err != nil {
@@ -42,7 +42,6 @@ func (s *scanner) judge() {
 			x.torn = append(x.torn, outcast{tag.Offset, "has NAL units whose lengths do not add up, and was not synced"})
 		}
 		if len(x.torn) == maxRepairs {
-			x.immovable = true
 			break
 		}
 	}
