@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +29,7 @@ type limit struct {
 var limits = []limit{
 	{"500 viewers of 1 Mbit/s join within 1 s, 50 watch already", "p99 of those in the worst second 50 ms or 1.7 x nginx-rtmp's, first keyframe of all others 1 s", joinStorm},
 	{"100 viewers of 4 Mbit/s and one that stops reading", "p99 15 ms or 1.5 x that without it, nothing missing, 32 MiB more memory", stuckViewer},
-	{"50 viewers of 4 Mbit/s over RTMPS", "0.35 s/GB more than over RTMP", secureViewers},
+	{"100 viewers of 4 Mbit/s over RTMPS", "0.35 s/GB more than over RTMP, or 1.8 x what encryption alone takes", secureViewers},
 	{"start, until it accepts", "100 ms or 2 x that of a program that only listens", starts},
 	{"200 viewers of 4 Mbit/s, GOMAXPROCS 1, 2 and 8", "no gap, nobody lost", processors},
 	{"50 viewers and one that stops reading, recorded, with the race detector", "no report", races},
@@ -162,14 +164,39 @@ func secureViewers(ctx context.Context, b *bed) (string, bool, error) {
 		return exec.Command(b.tool, "serve", "--listen", "none", "--listen-tls", fmt.Sprintf("127.0.0.1:%d", port),
 			"--tls-cert", certFile, "--tls-key", keyFile, "--log-level", "warn", "--max-connections-per-ip", "0"), nil
 	}}
-	args := load(1, 50, "4M")
+	args := load(1, 100, "4M")
 	all, err := b.inTurn(ctx, variant{b.ours(), args}, variant{secure, append(args, "--tls-insecure")})
 	if err != nil {
 		return "", false, err
 	}
 	plain, over := median(each(all[0], perGB)), median(each(all[1], perGB))
 	missing := worst(each(all[1], lost))
-	return fmt.Sprintf("%.3f s/GB, %.3f s/GB over RTMP: %.3f more, %.0f missing", over, plain, over-plain, missing), over-plain <= 0.35 && missing == 0, nil
+	floor, err := sealing()
+	if err != nil {
+		return "", false, err
+	}
+	got := fmt.Sprintf("%.3f s/GB, %.3f s/GB over RTMP: %.3f more (%.3f s/GB), %.0f missing", over, plain, over-plain, floor, missing)
+	return got, over-plain <= max(0.35, 1.8*floor) && missing == 0, nil
+}
+
+// sealing is what it takes to encrypt as TLS does, and nothing else, in s/GB.
+func sealing() (float64, error) {
+	const record, records = 16 << 10, 100_000 // bytes
+	block, err := aes.NewCipher(make([]byte, 16))
+	if err != nil {
+		return 0, err
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return 0, err
+	}
+	plain, out, nonce := make([]byte, record), make([]byte, 0, record+gcm.Overhead()), make([]byte, gcm.NonceSize())
+	before, _, _ := bench.UsageOf(os.Getpid())
+	for range records {
+		gcm.Seal(out, nonce, plain, nil)
+	}
+	after, _, _ := bench.UsageOf(os.Getpid())
+	return (after - before).Seconds() / (record * records / 1e9), nil
 }
 
 func starts(ctx context.Context, b *bed) (string, bool, error) {
