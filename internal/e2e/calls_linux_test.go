@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rtmptool/rtmptool/internal/peers"
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
@@ -99,8 +100,13 @@ func relayInStep(t *testing.T, url string, viewers, frames int) {
 			t.Fatal(err)
 		}
 		for range viewers {
-			if got := <-arrived; got != uint32(n) {
-				t.Fatalf("frame %d arrived, want %d", got, n)
+			select {
+			case got := <-arrived:
+				if got != uint32(n) {
+					t.Fatalf("frame %d arrived, want %d", got, n)
+				}
+			case <-time.After(patience):
+				t.Fatalf("frame %d does not arrive", n)
 			}
 		}
 	}
