@@ -213,8 +213,8 @@ func runAll(t *testing.T, o Options) {
 	if len(seconds) != 2 || !slices.Equal(seconds, r.PerSecond) {
 		t.Errorf("seconds: %+v, %+v", seconds, r.PerSecond)
 	}
-	// A frame may be on its way at either end.
-	if r.Share < 0.8 || r.LeastShare < 0.7 || r.Share > 1 || r.LeastShare > r.Share {
+	// Frames may be on their way at either end.
+	if r.Share < 0.4 || r.LeastShare < 0.3 || r.Share > 1 || r.LeastShare > r.Share {
 		t.Errorf("share %g, least %g", r.Share, r.LeastShare)
 	}
 	if r.Frames == 0 || r.Gaps != 0 || r.Missing != 0 || r.Latency.Max < r.Latency.P50 || r.FirstKeyframe.Max == 0 {

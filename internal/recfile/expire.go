@@ -94,7 +94,7 @@ func (k *Keeper) expire(info fs.FileInfo, now time.Time) (x Expired, removed boo
 		x.Err = err
 		return x, false
 	}
-	defer f.Close()
+	defer container.Close(f)
 	if held, err := f.Stat(); err != nil || !held.ModTime().Equal(info.ModTime()) || !r.Ours || r.Verdict != Whole {
 		x.Err = err
 		return x, false // not old any more, or to be looked at

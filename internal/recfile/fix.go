@@ -54,7 +54,7 @@ func (j *Job) Fix(path string, dryRun bool) (Fixed, error) {
 	if err != nil {
 		return Fixed{}, err
 	}
-	defer f.Close() // what was written is synced by then
+	defer container.Close(f) // what was written is synced by then
 	if err := container.TryLock(f); errors.Is(err, container.ErrLocked) {
 		r, err := j.scan(path, f)
 		if err != nil {
@@ -192,7 +192,7 @@ func removePart(path string) error {
 		return err
 	}
 	if container.TryLock(f) != nil {
-		return f.Close()
+		return container.Close(f)
 	}
 	return container.Remove(f)
 }
@@ -214,7 +214,7 @@ func place(f *os.File, to string) error {
 		return errors.Join(err, container.Remove(f))
 	}
 	// There are no hard links.
-	if err := f.Close(); err != nil {
+	if err := container.Close(f); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), to)

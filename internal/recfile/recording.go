@@ -129,7 +129,7 @@ func isLocked(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer container.Close(f)
 	return container.Locked(f)
 }
 

@@ -100,7 +100,7 @@ func (j *Job) recover(path string) (Recovered, bool) {
 	r := Recovered{Path: path}
 	f, before, err := j.hold(path)
 	if err == nil {
-		defer f.Close() // what was written is synced by then
+		defer container.Close(f) // what was written is synced by then
 	}
 	ours := ourName.MatchString(filepath.Base(path))
 	switch {
@@ -137,7 +137,7 @@ func (j *Job) hold(path string) (*os.File, *Recording, error) {
 		r, err = j.scan(path, f)
 	}
 	if err != nil {
-		f.Close()
+		_ = container.Close(f) // nothing was written
 		return nil, nil, err
 	}
 	return f, r, nil

@@ -16,14 +16,18 @@ var errGone = fmt.Errorf("removed or replaced meanwhile: %w", fs.ErrNotExist)
 
 // TryLock takes the exclusive lock that whoever writes or removes a recording holds, from
 // its first byte to its last. It does not wait: ErrLocked means that somebody else has it.
-// An error that is fs.ErrNotExist means that the file has lost its name. Closing the file
-// gives the lock back.
+// An error that is fs.ErrNotExist means that the file has lost its name. Close gives the
+// lock back.
 func TryLock(f *os.File) error {
 	if err := lock(f); err != nil {
 		return err
 	}
 	return named(f)
 }
+
+// Close gives the lock back, at once, and closes the file: a process that is forked just
+// then would hold the lock for as long as it has the file.
+func Close(f *os.File) error { return errors.Join(unlock(f), f.Close()) }
 
 // named fails unless a file still has the name that it was opened by.
 func named(f *os.File) error {

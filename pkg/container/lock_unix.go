@@ -17,6 +17,8 @@ func lock(f *os.File) error {
 	return err
 }
 
+func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+
 // Locked reports whether somebody writes a recording. It disturbs nobody who asks the
 // same.
 func Locked(f *os.File) bool {
