@@ -144,7 +144,7 @@ func TestTornEndPlays(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := int(r.Index.End - lastBegins(b[:r.Index.End], r.Format)) // bytes of the last fragment or tag
-			for _, lacks := range []int{1, 5, last / 2, last - 1, 1 + random.IntN(last-1)} {
+			for _, lacks := range []int{1, last / 2, 1 + random.IntN(last-1)} {
 				path := filepath.Join(t.TempDir(), filepath.Base(paths[i]))
 				if err := os.WriteFile(path, b[:int(r.Index.End)-min(max(lacks, 1), last-1)], 0o644); err != nil {
 					t.Fatal(err)

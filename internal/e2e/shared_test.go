@@ -32,7 +32,7 @@ func TestServersShareADirectory(t *testing.T) {
 		}
 	}
 	rounds := 0
-	for ; rounds < 5 && running(publishers); rounds++ {
+	for ; rounds < 3 && running(publishers); rounds++ {
 		beside(t, dir, rounds%2 == 0)
 	}
 	for _, p := range publishers {
