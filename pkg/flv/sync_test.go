@@ -107,3 +107,26 @@ func TestMarkedIsTrusted(t *testing.T) {
 		}
 	}
 }
+
+// Silence is no damage: PCM that is zeros is kept, as sound that nothing proves.
+func TestSilenceIsKept(t *testing.T) {
+	f := &memFile{}
+	w := NewWriter(f, Options{})
+	const frames = 20
+	for i := range frames {
+		body := "3e" + string(bytes.Repeat([]byte("00"), 2000))
+		if err := (timedPacket{Packet: parse(t, media.Audio, body), at: time.Duration(i) * 20 * time.Millisecond}).writeTo(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	x, findings := scan(t, f)
+	if x.Tags != frames || len(findings) > 0 {
+		t.Errorf("%d tags of %d: %+v", x.Tags, frames, findings)
+	}
+	if note := x.unprovenNote(); len(note) != 1 || note[0].Code != "F51" {
+		t.Errorf("what nothing proves: %+v", note)
+	}
+}

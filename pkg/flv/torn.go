@@ -36,7 +36,7 @@ func (s *scanner) judge() {
 		raw := t.at(tag.Offset, tag.end()-tag.Offset)
 		tag.Body = raw[tagHeaderSize:][:len(tag.Body)]
 		switch {
-		case zeroSector(raw, tag.Offset):
+		case zeroSector(raw, tag.Offset) && !silence(tag):
 			x.torn = append(x.torn, outcast{tag.Offset, "has a sector of zeros, as a power cut leaves one"})
 		case !x.unitsFit(tag):
 			x.torn = append(x.torn, outcast{tag.Offset, "has NAL units whose lengths do not add up, and was not synced"})
@@ -46,6 +46,12 @@ func (s *scanner) judge() {
 		}
 	}
 	s.err = t.err
+}
+
+// silence reports whether zeros in a tag may be what was published: sound of PCM, whose
+// first byte is there to say so.
+func silence(tag Tag) bool {
+	return tag.Type == TagAudio && len(tag.Body) > 0 && tag.Body[0]>>4 == audioPCMLittle
 }
 
 // zeroSector reports whether a tag at an offset covers a sector of zeros.
