@@ -67,6 +67,15 @@ func realTime(t *testing.T) {
 	t.Parallel()
 }
 
+// long marks a test that takes minutes of the processors.
+func long(t *testing.T) {
+	t.Helper()
+	if number(t, "RTMPTOOL_LONG", 0) == 0 {
+		t.Skip("takes minutes: RTMPTOOL_LONG=1 runs it, as make accept does")
+	}
+	t.Parallel()
+}
+
 // program is the program under test. The variables of the tests are none of its settings.
 func program(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)

@@ -32,15 +32,11 @@ const (
 )
 
 // A recorder writes more than 4 GiB, and closes the file or dies: FFmpeg reads it, open, closed
-// and mended, and finds the last frame where it is. RTMPTOOL_LARGE=1 writes all four files, else
-// it is one.
+// and mended, and finds the last frame where it is.
 func TestPast4GiB(t *testing.T) {
-	realTime(t) // once, for its gigabytes
+	long(t)
 	for _, format := range []record.Format{record.FLV, record.MP4} {
 		for _, dies := range []bool{false, true} {
-			if (format == record.FLV || dies) && number(t, "RTMPTOOL_LARGE", 0) == 0 {
-				continue
-			}
 			t.Run(fmt.Sprintf("%s, dies %v", format, dies), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "live_large_20260115_143022."+string(format))
 				synctest.Test(t, func(t *testing.T) { recordLarge(t, path, format, dies) })

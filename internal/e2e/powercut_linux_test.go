@@ -21,7 +21,7 @@ import (
 
 // cutsASync is how many states are tried before each sync of the program, and at the
 // end; RTMPTOOL_CUTS is another number.
-const cutsASync = 8
+const cutsASync = 3
 
 // replay does to a directory what the program did, and shows what a power cut leaves of
 // it, at every moment.

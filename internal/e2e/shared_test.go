@@ -19,7 +19,7 @@ import (
 // file every 4 s, while others start in it, recover, and end or are killed, and fix and
 // inspect go over it: each of the two has every packet of its own streams.
 func TestServersShareADirectory(t *testing.T) {
-	realTime(t)
+	long(t)
 	const parts = 3                                            // a source is 12 s long, with a keyframe every 2 s
 	streams := map[string]string{"a_b": "h264", "a/b": "h265"} // they have the same name, and in MP4 the same ending
 	servers := []*server{serve(t, "--record-segment", "4s")}
@@ -32,7 +32,7 @@ func TestServersShareADirectory(t *testing.T) {
 		}
 	}
 	rounds := 0
-	for ; rounds < 3 && running(publishers); rounds++ {
+	for ; rounds < 10 && running(publishers); rounds++ {
 		beside(t, dir, rounds%2 == 0)
 	}
 	for _, p := range publishers {
