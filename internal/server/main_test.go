@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait. No test comes near it unless it fails.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // testServer is a server that runs until the end of the test.
 type testServer struct {
