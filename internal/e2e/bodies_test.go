@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	be "encoding/binary"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,61 +20,48 @@ import (
 // the forms of others, and are in the MP4 as FFmpeg made them.
 func TestBodiesOfOtherEncoders(t *testing.T) {
 	t.Parallel()
-	const vp9 = "-f lavfi -i testsrc2=size=64x64:rate=30 -c:v libvpx-vp9 -g 30"
-	for _, tt := range []struct {
-		name, format string
-		source       func(t *testing.T) string
-		bodies       func(packets []*media.Packet) []rtmp.Message
-		stream       string
+	const picture = "-f lavfi -i testsrc2=size=64x64:rate=30"
+	encoded := encode(t, encoding{"vp8.ivf", picture, "-c:v libvpx -g 30"}, encoding{"vp9.flv", picture, "-c:v libvpx-vp9 -g 30"},
+		encoding{"mp3.flv", "-f lavfi -i sine=r=44100", "-c:a libmp3lame"})
+	h265, vp8, vp9, mp3 := peers.Source(t, "h265"), encoded[0], encoded[1], encoded[2]
+	servers := map[string]*server{"auto": serve(t), "mp4": serve(t, "--record-format", "mp4")}
+	var recorded []string
+	for i, tt := range []struct {
+		name, format, source string
+		bodies               func(packets []*media.Packet) []rtmp.Message
+		stream               string
 	}{
-		{"H.265 by number 12", "auto", func(t *testing.T) string { return peers.Source(t, "h265") }, hevcBodies(0x10|12, 0x20|12), "v"},
-		{"H.265 by number 7, inter frames without a type", "auto", func(t *testing.T) string { return peers.Source(t, "h265") }, hevcBodies(0x10|7, 7), "v"},
-		{"VP8 without a header", "mp4", func(t *testing.T) string {
-			return encode(t, "-f lavfi -i testsrc2=size=64x64:rate=30 -c:v libvpx -g 30")
-		}, vp8Bodies, "v"},
-		{"VP9 without a header", "mp4", func(t *testing.T) string { return encodeFLV(t, vp9) }, vp9Bodies(false), "v"},
-		{"VP9 with a header of 8 bytes", "mp4", func(t *testing.T) string { return encodeFLV(t, vp9) }, vp9Bodies(true), "v"},
-		{"several frames of MP3 a message", "mp4", func(t *testing.T) string { return encodeFLV(t, "-f lavfi -i sine=r=44100 -c:a libmp3lame") }, mp3Bodies, "a"},
+		{"H.265 by number 12", "auto", h265, hevcBodies(0x10|12, 0x20|12), "v"},
+		{"H.265 by number 7, inter frames without a type", "auto", h265, hevcBodies(0x10|7, 7), "v"},
+		{"VP8 without a header", "mp4", vp8, vp8Bodies, "v"},
+		{"VP9 without a header", "mp4", vp9, vp9Bodies(false), "v"},
+		{"VP9 with a header of 8 bytes", "mp4", vp9, vp9Bodies(true), "v"},
+		{"several frames of MP3 a message", "mp4", mp3, mp3Bodies, "a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			source := tt.source(t)
-			packets := packetsOf(t, source)
-			s := serve(t, "--record-format", tt.format)
-			s.sendMessages("live/main", tt.bodies(packets))
-			path := s.await("recorded", "live/main")["path"].(string)
+			s, name := servers[tt.format], fmt.Sprint("live/", i)
+			s.sendMessages(name, tt.bodies(packetsOf(t, tt.source)))
+			path := s.await("recorded", name)["path"].(string)
 			if filepath.Ext(path) != ".mp4" {
 				t.Fatalf("recorded as %s", filepath.Ext(path))
 			}
 			plainMP4(t, path)
-			whole(t, path)
-			sameStreams(t, source, path, tt.stream)
-			if tt.stream == "v" && entries(t, path, "v", "width,height") != entries(t, source, "v", "width,height") {
+			recorded = append(recorded, path)
+			closed(t, path)
+			sameStreams(t, tt.source, path, tt.stream)
+			if tt.stream == "v" && entries(t, path, "v", "width,height") != entries(t, tt.source, "v", "width,height") {
 				t.Errorf("a picture of %s", entries(t, path, "v", "width,height"))
-			}
-			if code, out := tool(t, "inspect", path); code != 0 {
-				t.Errorf("inspect: exit %d\n%s", code, out)
 			}
 		})
 	}
+	plays(t, recorded...)
 }
 
-// encodeFLV is encode, for what FFmpeg writes into FLV files.
-func encodeFLV(t *testing.T, arguments string) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "source.flv")
-	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", encode(t, arguments), "-c", "copy", out); err != nil || stderr != "" {
-		t.Fatalf("%v\n%s", err, stderr)
-	}
-	return out
-}
-
-// packetsOf reads the audio and video of an FLV file, or the frames of VP8 that FFmpeg
-// finds in another.
+// packetsOf reads the audio and video of an FLV file, or the frames of an IVF file.
 func packetsOf(t *testing.T, path string) []*media.Packet {
 	t.Helper()
-	if filepath.Ext(path) != ".flv" {
-		return vp8Packets(t, path)
+	if filepath.Ext(path) == ".ivf" {
+		return ivfPackets(read(t, path))
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -98,19 +86,9 @@ func packetsOf(t *testing.T, path string) []*media.Packet {
 	return packets
 }
 
-// vp8Packets takes frames from an IVF file: a header of 32 bytes, then a size of 4
+// ivfPackets takes the frames out of an IVF file: a header of 32 bytes, then a size of 4
 // bytes and a time of 8 in front of each frame, little endian.
-func vp8Packets(t *testing.T, path string) []*media.Packet {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "source.ivf")
-	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", path, "-c", "copy", out); err != nil || stderr != "" {
-		t.Fatalf("%v\n%s", err, stderr)
-	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packets []*media.Packet
+func ivfPackets(b []byte) (packets []*media.Packet) {
 	for b = b[32:]; len(b) > 12; {
 		end := 12 + be.LittleEndian.Uint32(b)
 		at := time.Duration(len(packets)) * time.Second / 30

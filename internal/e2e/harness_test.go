@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -309,7 +310,7 @@ func await(t testing.TB, what string, state func() bool) {
 	}
 }
 
-// probe asks FFprobe for one entry of a file.
+// probe asks FFprobe for entries of some packets of a file; peers.Probe reads it all.
 func probe(t testing.TB, path string, args ...string) string {
 	t.Helper()
 	args = append([]string{"-v", "error", "-of", "default=nokey=1:noprint_wrappers=1"}, append(args, path)...)
@@ -323,10 +324,30 @@ func probe(t testing.TB, path string, args ...string) string {
 // decodes fails the test unless FFmpeg decodes all of a file without a word.
 func decodes(t testing.TB, path string, args ...string) {
 	t.Helper()
-	all := append([]string{"-v", "error", "-nostdin"}, args...)
-	stdout, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), append(all, "-i", path, "-f", "null", "-")...)
+	silent(t, append(args, "-i", path, "-f", "null", "-")...)
+}
+
+// plays fails the test unless FFmpeg reads all of these files, and decodes their sound and keyframes,
+// without a word. To decode the frames between, whose bytes are compared elsewhere, takes most of the time.
+func plays(t testing.TB, paths ...string) {
+	t.Helper()
+	var inputs, outputs []string
+	for i, path := range paths {
+		if len(peers.Probe(t, path).All("v")) > 0 {
+			inputs = append(inputs, "-skip_frame", "nokey")
+		}
+		inputs = append(inputs, "-i", path)
+		outputs = append(outputs, "-map", strconv.Itoa(i), "-f", "null", "-", "-map", strconv.Itoa(i), "-c", "copy", "-f", "null", "-")
+	}
+	silent(t, append(inputs, outputs...)...)
+}
+
+// silent runs FFmpeg, which must have nothing to complain of.
+func silent(t testing.TB, args ...string) {
+	t.Helper()
+	stdout, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), append([]string{"-v", "error", "-nostdin"}, args...)...)
 	if err != nil || stdout+stderr != "" {
-		t.Errorf("ffmpeg does not decode %s cleanly: %v\n%s%s", path, err, stdout, stderr)
+		t.Errorf("ffmpeg %s: %v\n%s%s", strings.Join(args, " "), err, stdout, stderr)
 	}
 }
 

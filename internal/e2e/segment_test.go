@@ -21,8 +21,8 @@ func TestSegmentedRecording(t *testing.T) {
 }
 
 func segmented(t *testing.T, codec, format string) {
-	const parts = 12 // keyframes of the source, which is sent twice
-	source := twice(t, codec)
+	const parts = 6 // keyframes of the source
+	source := peers.Source(t, codec)
 	s := serve(t, "--record-format", format, "--record-segment", "1s")
 	finish(t, "the publisher", s.hurry(source, "live/a"))
 	s.awaitNth("recorded", "live/a", parts)
@@ -49,8 +49,9 @@ func recorded(t *testing.T, s *server, stream, source string, parts int) {
 		t.Fatalf("%s: %d parts, want %d", stream, len(paths), parts)
 	}
 	got := make(map[string][]string)
+	plays(t, paths...)
 	for _, path := range paths {
-		whole(t, path)
+		closed(t, path)
 		for _, kind := range []string{"v", "a"} {
 			got[kind] = append(got[kind], hashes(peers.Packets(t, path, kind))...)
 		}

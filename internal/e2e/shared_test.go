@@ -212,7 +212,7 @@ func TestFixesOfOneFile(t *testing.T) {
 	awaitRecorded(t, ours, 2*time.Second)
 	s.kill()
 	foreign := filepath.Join(t.TempDir(), "talk.mp4")
-	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", twice(t, "h264"), "-c", "copy",
+	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", peers.Source(t, "h264"), "-c", "copy",
 		"-movflags", "empty_moov+default_base_moof+frag_keyframe", foreign); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
