@@ -4,7 +4,6 @@ import (
 	"bytes"
 	be "encoding/binary"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -170,35 +169,4 @@ func mp3Bodies(packets []*media.Packet) (all []rtmp.Message) {
 		last.Body = append(bytes.Clone(last.Body), p.Body[1:]...)
 	}
 	return all
-}
-
-// sendMessages publishes messages, and leaves when the server has read them all.
-func (s *server) sendMessages(name string, messages []rtmp.Message) {
-	s.t.Helper()
-	check := func(err error) {
-		s.t.Helper()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	address, err := rtmp.ParseAddress(s.URL + "/" + name)
-	check(err)
-	conn, err := net.Dial("tcp", address.Host)
-	check(err)
-	defer conn.Close()
-	check(conn.SetDeadline(time.Now().Add(patience)))
-	client := rtmp.NewClient(rtmp.NewConn(conn, conn), address)
-	check(client.Publish())
-	for _, m := range messages {
-		m.StreamID = client.StreamID
-		check(client.WriteMessages(m))
-	}
-	const last = 99
-	check(client.WriteMessages(rtmp.Command{Name: "_checkbw", Transaction: last}.Message(0)))
-	for answered := false; !answered; {
-		m, err := client.ReadMessage()
-		check(err)
-		command, _ := rtmp.ParseCommand(m)
-		answered = m.Type == rtmp.TypeCommandAMF0 && command.Transaction == last
-	}
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	bin "encoding/binary"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,34 +121,6 @@ func numbered(n int) []byte {
 	}
 	body = append(body, make([]byte, size-5)...)
 	return bin.BigEndian.AppendUint32(body, uint32(n))
-}
-
-// inStep is a connection of a test, in the role of a publisher or viewer.
-type inStep struct {
-	*rtmp.Client
-	socket net.Conn
-}
-
-func connect(t *testing.T, url string) inStep {
-	t.Helper()
-	address, err := rtmp.ParseAddress(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", address.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return inStep{rtmp.NewClient(rtmp.NewConn(conn, conn), address), conn}
-}
-
-func drain(c inStep) {
-	for {
-		if _, err := c.ReadMessage(); err != nil {
-			return
-		}
-	}
 }
 
 // countCalls waits for the summary of strace.

@@ -39,7 +39,7 @@ func TestDropsPlay(t *testing.T) {
 				if n := len(peers.Probe(t, path).Streams); n != 2 {
 					t.Errorf("FFmpeg sees %d streams, want one of video and one of audio", n)
 				}
-				decodes(t, path)
+				plays(t, path)
 				demuxes(t, path, sizes)
 				if !closed {
 					if code, out := tool(t, "fix", path); code != 0 {

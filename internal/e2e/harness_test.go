@@ -262,6 +262,21 @@ func publishTo(t testing.TB, source, url string, options ...string) *peers.Proce
 	return peers.Start(t, peers.FFmpeg(t), append(args, url)...)
 }
 
+// sending is a source that is published under a name.
+type sending struct{ name, codec string }
+
+// publishAll starts one FFmpeg sending several sources in real time.
+func (s *server) publishAll(all []sending, options ...string) *peers.Process {
+	s.t.Helper()
+	inputs, outputs := []string{"-v", "warning", "-nostdin"}, []string{}
+	for i, one := range all {
+		inputs = append(inputs, "-re", "-i", peers.Source(s.t, one.codec))
+		outputs = append(append(outputs, "-map", strconv.Itoa(i), "-c", "copy", "-f", "flv"), options...)
+		outputs = append(outputs, s.URL+"/"+one.name)
+	}
+	return peers.Start(s.t, peers.FFmpeg(s.t), append(inputs, outputs...)...)
+}
+
 // watch starts FFmpeg receiving a stream into a file.
 func (s *server) watch(name string) (*peers.Process, string) {
 	s.t.Helper()

@@ -27,7 +27,7 @@ const (
 )
 
 // killStreams are recorded at once. Format auto makes FLV, MP4 and FLV of them.
-var killStreams = []struct{ name, codec string }{{"live/a", "h264"}, {"live/b", "h265"}, {"live/c", "av1"}}
+var killStreams = []sending{{"live/a", "h264"}, {"live/b", "h265"}, {"live/c", "av1"}}
 
 // The server is killed while it records three streams: what is on the disk plays,
 // inspect says that it is unfinished, fix finishes it and nothing is lost.
@@ -67,30 +67,25 @@ func (s *killSum) String() string {
 
 func killRound(t *testing.T, format string, moment time.Duration, sum *killSum) {
 	s := serve(t, "--record-format", format)
-	paths, viewers, seen := make([]string, len(killStreams)), make([]*peers.Process, len(killStreams)), make([]string, len(killStreams))
-	for i, st := range killStreams {
-		viewers[i], seen[i] = s.watch(st.name)
-		s.publish(peers.Source(t, st.codec), st.name)
-	}
+	s.publishAll(killStreams)
+	paths, viewers := make([]string, len(killStreams)), make([]*onlooker, len(killStreams))
 	for i, st := range killStreams {
 		paths[i] = s.await("recording", st.name)["path"].(string)
 		await(t, "the first frame in "+filepath.Base(paths[i]), func() bool {
 			r, err := recfile.Open(paths[i])
 			return err == nil && samples(r, media.Video) > 0
 		})
-		await(t, "the viewer's file", func() bool {
-			_, err := os.Stat(seen[i])
-			return err == nil
-		})
+		viewers[i] = s.look(st.name)
+		await(t, "the first frame of the viewer", func() bool { return viewers[i].newest() != "" })
 	}
 	<-time.After(moment)
 	s.kill()
 	before := make([]killedFile, len(killStreams))
 	for i, st := range killStreams {
-		viewers[i].Wait(patience) // ends with an error or without one
+		<-viewers[i].ended
 		before[i] = killed(t, paths[i])
 		before[i].startsLike(t, st.codec)
-		sum.add(before[i], before[i].lost(t, st.codec, seen[i]))
+		sum.add(before[i], before[i].lost(t, st.codec, viewers[i].newest()))
 	}
 	for i, path := range paths {
 		if code, out := tool(t, "inspect", path); code != 3 || !strings.Contains(out, "UNFINISHED: fix finishes it, nothing is lost") {
@@ -123,9 +118,7 @@ func TestTornEndPlays(t *testing.T) {
 	realTime(t)
 	s := serve(t)
 	paths := make([]string, len(killStreams))
-	for _, st := range killStreams {
-		s.publish(peers.Source(t, st.codec), st.name)
-	}
+	s.publishAll(killStreams)
 	for i, st := range killStreams {
 		paths[i] = s.await("recording", st.name)["path"].(string)
 		awaitRecorded(t, paths[i], time.Second)
@@ -268,14 +261,9 @@ func (s *killSum) add(f killedFile, lost int) {
 
 // lost tells how many frames fewer a killed recording has than its viewer saw of the
 // stream; more than two fail the test.
-func (f killedFile) lost(t *testing.T, codec, viewer string) int {
+func (f killedFile) lost(t *testing.T, codec, newest string) int {
 	t.Helper()
-	seen := hashes(peers.Packets(t, viewer, "v"))
-	if len(seen) == 0 {
-		t.Errorf("%s: the viewer saw nothing", f.path)
-		return 0
-	}
-	last := slices.Index(sourceHashes(t, codec, "v"), seen[len(seen)-1])
+	last := slices.Index(hashes(peers.Packets(t, peers.Source(t, codec), "v")), newest)
 	lost := last + 1 - f.samples["v"]
 	if last < 0 || lost > killLost {
 		t.Errorf("%s: %d frames recorded, but a viewer saw frame %d", f.path, f.samples["v"], last)
@@ -294,36 +282,25 @@ func samples(r *recfile.Recording, kind media.Kind) int {
 	return n
 }
 
-var sourceCache sync.Map
-
-// sourceHashes lists the payloads of a source's stream.
-func sourceHashes(t *testing.T, codec, kind string) []string {
-	t.Helper()
-	if list, ok := sourceCache.Load(codec + kind); ok {
-		return list.([]string)
-	}
-	list := hashes(peers.Packets(t, peers.Source(t, codec), kind))
-	sourceCache.Store(codec+kind, list)
-	return list
-}
+var av1InMP4 sync.Map // hashes by stream, which many files are compared with
 
 // fileHashes lists what a file of a kind has of a source's stream. AV1 has delimiters
 // between its frames, but not in an MP4; there it is what FFmpeg makes of it.
 func fileHashes(t *testing.T, path, codec, kind string) []string {
 	t.Helper()
+	source := peers.Source(t, codec)
 	if codec != "av1" || filepath.Ext(path) != ".mp4" {
-		return sourceHashes(t, codec, kind)
+		return hashes(peers.Packets(t, source, kind))
 	}
-	if list, ok := sourceCache.Load(codec + kind + ".mp4"); ok {
+	if list, ok := av1InMP4.Load(kind); ok {
 		return list.([]string)
 	}
 	file := filepath.Join(t.TempDir(), "source.mp4")
-	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), "-v", "error", "-nostdin", "-i", peers.Source(t, codec), "-c", "copy", file); err != nil || stderr != "" {
-		t.Fatalf("ffmpeg: %v: %s", err, stderr)
+	silent(t, "-i", source, "-c", "copy", file)
+	for _, kind := range []string{"v", "a"} {
+		av1InMP4.Store(kind, hashes(peers.Packets(t, file, kind)))
 	}
-	list := hashes(peers.Packets(t, file, kind))
-	sourceCache.Store(codec+kind+".mp4", list)
-	return list
+	return hashes(peers.Packets(t, file, kind))
 }
 
 // number is an environment variable, or what it is without one.

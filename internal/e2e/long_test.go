@@ -71,7 +71,7 @@ func TestPublisherPassesLimits(t *testing.T) {
 
 // longStep is the time between two frames: no player needs more to tell how long a
 // file is, and no clock takes it for a jump.
-const longStep = 10 * time.Minute
+const longStep = time.Hour
 
 // picture returns the configuration and the first keyframe of a source.
 func picture(t *testing.T) (config, key *media.Packet) {

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rtmptool/rtmptool/internal/peers"
 	"github.com/rtmptool/rtmptool/internal/recfile"
 	"github.com/rtmptool/rtmptool/internal/recfile/recfiletest"
 	"github.com/rtmptool/rtmptool/pkg/container"
@@ -109,13 +108,7 @@ func TestPowerCutWhileRecording(t *testing.T) {
 	realTime(t)
 	tr := newTraced(t)
 	s := serveBy(t, tr.command, "--record-segment", "2s")
-	var publishers []*peers.Process
-	for _, codec := range []string{"h264", "h265"} {
-		publishers = append(publishers, publishTo(t, peers.Source(t, codec), s.URL+"/live/"+codec, "-t", "5"))
-	}
-	for _, p := range publishers {
-		finish(t, "the publisher", p)
-	}
+	finish(t, "the publisher", s.publishAll([]sending{{"live/a", "h264"}, {"live/b", "h265"}}, "-t", "5"))
 	if err := s.interrupt(); err != nil {
 		t.Fatal(err)
 	}

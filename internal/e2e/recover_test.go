@@ -58,9 +58,7 @@ func TestKilledAtCreation(t *testing.T) {
 			t.Run(fmt.Sprint(format, round), func(t *testing.T) {
 				t.Parallel()
 				s := serve(t, "--record-format", format)
-				for _, st := range killStreams {
-					s.publish(peers.Source(t, st.codec), st.name)
-				}
+				s.publishAll(killStreams)
 				after := time.Duration(round) * time.Duration(rand.Int64N(int64(3*time.Millisecond)))
 				// The moment of creation is short: nothing else is waited for here.
 				for deadline := time.Now().Add(patience); len(s.recordings()) == 0; runtime.Gosched() {

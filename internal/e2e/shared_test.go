@@ -150,9 +150,7 @@ func read(t *testing.T, path string) []byte {
 func TestServersRecoverTogether(t *testing.T) {
 	realTime(t)
 	s := serve(t)
-	for _, st := range killStreams {
-		s.publish(peers.Source(t, st.codec), st.name)
-	}
+	s.publishAll(killStreams)
 	for _, st := range killStreams {
 		awaitRecorded(t, s.await("recording", st.name)["path"].(string), 3*time.Second)
 	}
