@@ -14,7 +14,8 @@ import (
 
 const (
 	recordSize = 16 << 10  // bytes of plaintext in a full TLS record (RFC 8446 5.1)
-	sendSize   = 256 << 10 // bytes of ciphertext that go out in one write at most
+	sendSize   = 256 << 10 // bytes of plaintext that go out in one write at most
+	maxAnswers = 16 << 10  // bytes of ciphertext that TLS may have to say of itself, between two writes
 )
 
 // secureError is a TLS handshake that failed.
@@ -28,16 +29,18 @@ type secureConn struct {
 	*tls.Conn
 	records *records
 	buffers *sync.Pool // of *sendBuffers
+	unsent  []byte     // records that a write which does not wait has left
 }
 
 // sendBuffers are needed while a write lasts.
 type sendBuffers struct {
 	plain   *bufio.Writer // fills records
-	records *bufio.Writer // waits for the socket
+	records []byte        // those that go out in one write
+	vector  net.Buffers   // scratch of a write that does not wait
 }
 
 func newSendBuffers() any {
-	return &sendBuffers{plain: bufio.NewWriterSize(nil, recordSize), records: bufio.NewWriterSize(nil, sendSize)}
+	return &sendBuffers{plain: bufio.NewWriterSize(nil, recordSize), records: make([]byte, 0, sendSize+recordSize), vector: make(net.Buffers, 1)}
 }
 
 // secureConfig is for TLS 1.2 and newer. Records are full from the first one on:
@@ -56,6 +59,7 @@ func newSecureConn(conn net.Conn, config *tls.Config, buffers *sync.Pool) *secur
 // goes away or falls silent before it has said hello.
 func (c *secureConn) handshake() error {
 	err := c.Handshake()
+	c.records.secure()
 	var gone syscall.Errno
 	var noTLS tls.RecordHeaderError
 	switch {
@@ -79,52 +83,91 @@ func (c *secureConn) Write(b []byte) (int, error) {
 
 // WriteBuffers puts the pieces into full records and sends them in one write, or
 // one for every sendSize bytes. An error ends the connection.
-func (c *secureConn) WriteBuffers(pieces *net.Buffers) (int64, error) {
+func (c *secureConn) WriteBuffers(pieces *net.Buffers) (n int64, err error) {
+	if len(c.unsent) > 0 {
+		if _, err := c.records.Conn.Write(c.unsent); err != nil {
+			return 0, err
+		}
+		c.unsent = nil
+	}
 	b := c.buffers.Get().(*sendBuffers)
 	defer c.buffers.Put(b)
-	b.plain.Reset(c.Conn)
-	c.records.collect(b.records)
-	var n int64
-	for _, piece := range *pieces {
-		_, _ = b.plain.Write(piece) // Flush has the error
-		n += int64(len(piece))
-	}
-	*pieces = nil
-	if err := errors.Join(b.plain.Flush(), c.records.send()); err != nil {
-		return 0, err
+	for len(*pieces) > 0 {
+		taken, err := c.encrypt(b, pieces)
+		if err == nil && taken > 0 {
+			_, err = c.records.Conn.Write(b.records)
+		}
+		if err != nil {
+			*pieces = nil
+			return n, err
+		}
+		n += taken
 	}
 	return n, nil
 }
 
-// records is the connection beneath a tls.Conn. It passes on what that writes, or
-// collects it for a while. Reading TLS writes now and then, too.
+// encrypt takes up to sendSize bytes of the pieces and makes b.records of them.
+func (c *secureConn) encrypt(b *sendBuffers, pieces *net.Buffers) (n int64, err error) {
+	c.records.collect(b.records)
+	b.plain.Reset(c.Conn)
+	for len(*pieces) > 0 && n < sendSize {
+		piece := (*pieces)[0]
+		part := piece[:min(int64(len(piece)), sendSize-n)]
+		_, _ = b.plain.Write(part) // Flush has the error
+		n += int64(len(part))
+		if (*pieces)[0] = piece[len(part):]; len(part) == len(piece) {
+			*pieces = (*pieces)[1:]
+		}
+	}
+	err = b.plain.Flush()
+	b.records = c.records.take()
+	return n, err
+}
+
+// records is the connection beneath a tls.Conn. Once there is an encrypted connection, what that
+// writes waits for the next write of ours: reading TLS writes now and then, too (it
+// answers a change of keys), and nobody shall wait for a peer because of it.
 type records struct {
 	net.Conn
-	mu        sync.Mutex
-	collected *bufio.Writer // nil: pass on
+	mu         sync.Mutex
+	waiting    []byte
+	secured    bool
+	collecting bool
 }
 
-func (r *records) collect(w *bufio.Writer) {
-	w.Reset(r.Conn)
+var errAnswers = errors.New("the peer changes its keys again and again")
+
+// secure ends the time in which what is written is passed on.
+func (r *records) secure() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.collected = w
+	r.secured = true
 }
 
-// send sends what was collected, and ends collecting.
-func (r *records) send() error {
+// collect lets what waits, and what comes, be put into a buffer.
+func (r *records) collect(buffer []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := r.collected
-	r.collected = nil
-	return w.Flush()
+	r.waiting, r.collecting = append(buffer[:0], r.waiting...), true
+}
+
+func (r *records) take() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.waiting
+	r.waiting, r.collecting = nil, false
+	return all
 }
 
 func (r *records) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.collected != nil {
-		return r.collected.Write(b)
+	if !r.secured {
+		return r.Conn.Write(b)
 	}
-	return r.Conn.Write(b)
+	if !r.collecting && len(r.waiting)+len(b) > maxAnswers {
+		return 0, errAnswers
+	}
+	r.waiting = append(r.waiting, b...)
+	return len(b), nil
 }

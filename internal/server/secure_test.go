@@ -248,19 +248,25 @@ func (c *countingConn) Write(b []byte) (int, error) {
 // securePair is both ends of TLS on a connection that counts the server's writes.
 func securePair(t testing.TB) (server *secureConn, client *tls.Conn, count *countingConn) {
 	t.Helper()
-	id := newIdentity(t)
 	ours, theirs := tcpPair(t)
 	count = &countingConn{Conn: ours}
-	buffers := &sync.Pool{New: newSendBuffers}
-	server = newSecureConn(count, secureConfig(id.get), buffers)
+	server, client = secured(t, count, theirs)
+	count.sizes = nil
+	return server, client, count
+}
+
+// secured is both ends of TLS on a connection.
+func secured(t testing.TB, ours, theirs net.Conn) (server *secureConn, client *tls.Conn) {
+	t.Helper()
+	id := newIdentity(t)
+	server = newSecureConn(ours, secureConfig(id.get), &sync.Pool{New: newSendBuffers})
 	client = tls.Client(theirs, &tls.Config{RootCAs: id.roots, ServerName: "127.0.0.1"})
 	done := make(chan error, 1)
 	go func() { done <- client.Handshake() }()
 	if err := errors.Join(server.handshake(), <-done); err != nil {
 		t.Fatal(err)
 	}
-	count.sizes = nil
-	return server, client, count
+	return server, client
 }
 
 // TestOneWriteAFlush: however many pieces a flush has, its records are full and go
@@ -291,10 +297,38 @@ func TestOneWriteAFlush(t *testing.T) {
 		}
 		// Where a piece of several records ends, one more is not full.
 		most := len(want) + (len(want)/recordSize+1+len(pieces))*overhead
-		if out := sum(count.sizes); out > most || len(count.sizes) != (out+sendSize-1)/sendSize {
-			t.Errorf("%v: writes of %v bytes, want at most %d in all, in writes of %d", pieces, count.sizes, most, sendSize)
+		if out := sum(count.sizes); out > most || len(count.sizes) != (len(want)+sendSize-1)/sendSize {
+			t.Errorf("%v: writes of %v bytes, want at most %d in all, one for each %d of plaintext", pieces, count.sizes, most, sendSize)
 		}
 		count.sizes = nil
+	}
+}
+
+// What TLS has to say of itself, because of something it has read, waits for the next write. A
+// peer that asks for it without end is not served.
+func TestAnswersWait(t *testing.T) {
+	server, client, count := securePair(t)
+	go func() { _, _ = io.Copy(io.Discard, client) }()
+	answer := make([]byte, 1000)
+	for n := len(answer); n <= maxAnswers; n += len(answer) {
+		if _, err := server.records.Write(answer); err != nil {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+	}
+	if _, err := server.records.Write(answer); !errors.Is(err, errAnswers) {
+		t.Errorf("beyond %d bytes: %v", maxAnswers, err)
+	}
+	if len(count.sizes) > 0 {
+		t.Fatalf("written: %v", count.sizes)
+	}
+	if _, err := server.Write([]byte("media")); err != nil {
+		t.Fatal(err)
+	}
+	if len(count.sizes) != 1 || count.sizes[0] < maxAnswers/len(answer)*len(answer) {
+		t.Errorf("writes of %v bytes, want one with all that waited", count.sizes)
+	}
+	if _, err := server.records.Write(answer); err != nil {
+		t.Errorf("after the write: %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"syscall"
@@ -52,6 +53,56 @@ func TestSocket(t *testing.T) {
 	}
 	if n, err := newSocket(theirs).Read(make([]byte, 1)); n != 0 || !isTimeout(err) {
 		t.Errorf("past the deadline: %d, %v", n, err)
+	}
+}
+
+// TLS takes what there is room for without waiting, too: what it has encrypted and not sent goes
+// before all else.
+func TestSecureSocket(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	if err := errors.Join(ours.SetWriteBuffer(64<<10), theirs.SetReadBuffer(64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	s, client := secured(t, newSocket(ours), theirs)
+	random := rand.New(rand.NewPCG(1, 2))
+	var want []byte
+	received := make(chan []byte)
+	waits := 0
+	for n := range 200 {
+		var pieces net.Buffers
+		for range random.IntN(4) {
+			piece := bytes.Repeat([]byte{byte(n)}, random.IntN(200<<10))
+			pieces, want = append(pieces, piece), append(want, piece...)
+		}
+		whole := int64(len(bytes.Join(pieces, nil)))
+		sent, err := s.TryWriteBuffers(&pieces)
+		if left := int64(len(bytes.Join(pieces, nil))); sent+left != whole || err == nil && left > 0 {
+			t.Fatalf("took %d bytes of %d, left %d: %v", sent, whole, left, err)
+		}
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, syscall.EAGAIN) {
+			t.Fatal(err)
+		}
+		if n, err := s.TryWriteBuffers(&net.Buffers{{1}}); n != 0 || !errors.Is(err, syscall.EAGAIN) {
+			t.Fatalf("before what was left: %d, %v", n, err)
+		}
+		if waits++; waits == 1 {
+			go func() {
+				b, _ := io.ReadAll(client)
+				received <- b
+			}()
+		}
+		if _, err := s.WriteBuffers(&pieces); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ours.CloseWrite(); err != nil || waits == 0 {
+		t.Fatal(waits, err)
+	}
+	if got := <-received; !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of %d arrived", len(got), len(want))
 	}
 }
 
