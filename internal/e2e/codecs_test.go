@@ -79,10 +79,11 @@ func TestEveryCodecAsMP4(t *testing.T) {
 	for _, c := range cases {
 		encodings = append(encodings, encoding{c.name + ".mkv", c.inputs, c.options})
 	}
-	sources := encode(t, encodings...)
+	sources, lists := encode(t, encodings...), make([]string, len(cases)) // of their packets
 	inputs, outputs := []string{"-v", "error", "-nostdin"}, []string{}
 	for i, c := range cases {
-		inputs = append(inputs, "-i", sources[i])
+		inputs, lists[i] = append(inputs, "-i", sources[i]), sources[i]+peers.ListExt
+		outputs = append(outputs, "-map", strconv.Itoa(i), "-c", "copy", "-f", "framemd5", lists[i])
 		outputs = append(outputs, "-map", strconv.Itoa(i), "-c", "copy", "-f", "flv")
 		if strings.Contains(c.options, "av1") { // encoders send delimiters, which no file has
 			outputs = append(outputs, "-bsf:v", "av1_metadata=td=insert")
@@ -96,7 +97,7 @@ func TestEveryCodecAsMP4(t *testing.T) {
 	sounds := map[string]string{} // of PCM: recordings, by source
 	for i, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
-			source, path := sources[i], s.await("recorded", "live/"+tt.name)["path"].(string)
+			source, path := lists[i], s.await("recorded", "live/"+tt.name)["path"].(string)
 			if filepath.Ext(path) != ".mp4" {
 				t.Fatalf("recorded as %s", filepath.Ext(path))
 			}
@@ -120,7 +121,7 @@ func TestEveryCodecAsMP4(t *testing.T) {
 				t.Errorf("the sound lasts %v, want %v (%v)", got, want, err)
 			}
 			if strings.HasPrefix(tt.want, "pcm_") {
-				sounds[source] = path
+				sounds[sources[i]] = path
 			}
 			if code, out := tool(t, "inspect", path); code != 0 || !strings.Contains(out, tt.inspect) {
 				t.Errorf("inspect: exit %d, no %q\n%s", code, tt.inspect, out)

@@ -277,7 +277,7 @@ func (s *server) publishAll(all []sending, options ...string) *peers.Process {
 	return peers.Start(s.t, peers.FFmpeg(s.t), append(inputs, outputs...)...)
 }
 
-// watch starts FFmpeg receiving a stream into a file.
+// watch starts FFmpeg receiving a stream, and listing its packets in a file.
 func (s *server) watch(name string) (*peers.Process, string) {
 	s.t.Helper()
 	return watchFrom(s.t, s.URL+"/"+name)
@@ -286,9 +286,9 @@ func (s *server) watch(name string) (*peers.Process, string) {
 // watchFrom is watch with an address, and FFmpeg's options for it.
 func watchFrom(t testing.TB, url string, options ...string) (*peers.Process, string) {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "viewer.flv")
+	out := filepath.Join(t.TempDir(), "viewer"+peers.ListExt)
 	args := append([]string{"-v", "error", "-nostdin"}, options...)
-	return peers.Start(t, peers.FFmpeg(t), append(args, "-i", url, "-c", "copy", "-f", "flv", out)...), out
+	return peers.Start(t, peers.FFmpeg(t), append(args, "-i", url, "-c", "copy", "-f", "framemd5", out)...), out
 }
 
 // finish waits for a program's end; an error fails the test.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,9 +53,12 @@ func (e Entries) Tag(name string) string {
 	return Entries(tags).Get(name)
 }
 
-// Packets returns the packets of the only stream of a kind, "v" or "a".
+// Packets returns the packets of the only stream of a kind, "v" or "a", of a file or of a list.
 func Packets(tb testing.TB, path, kind string) []Packet {
 	tb.Helper()
+	if filepath.Ext(path) == ListExt {
+		return listed(tb, path, kind)
+	}
 	return Probe(tb, path).Only(tb, kind).Packets
 }
 

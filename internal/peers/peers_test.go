@@ -62,28 +62,23 @@ func TestSources(t *testing.T) {
 // what is in another container.
 func TestPacketHash(t *testing.T) {
 	path := Source(t, "h264")
-	want, _, err := Run(t, time.Minute, FFmpeg(t), "-v", "error", "-i", path, "-map", "0:v", "-c", "copy", "-f", "framemd5", "-")
-	if err != nil {
+	list := filepath.Join(t.TempDir(), "list"+ListExt)
+	if _, _, err := Run(t, time.Minute, FFmpeg(t), "-v", "error", "-i", path, "-map", "0:v", "-c", "copy", "-f", "framemd5", list); err != nil {
 		t.Fatal(err)
 	}
-	var hashes []string
-	for line := range strings.Lines(want) {
-		if fields := strings.Split(strings.TrimSpace(line), ","); !strings.HasPrefix(line, "#") && len(fields) > 5 {
-			hashes = append(hashes, strings.TrimSpace(fields[5]))
-		}
-	}
+	want := Packets(t, list, "v")
 	mp4 := filepath.Join(t.TempDir(), "with space.mp4")
 	if _, _, err := Run(t, time.Minute, FFmpeg(t), "-v", "error", "-i", path, "-map", "0:v", "-c", "copy", mp4); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{path, mp4} {
 		packets := Packets(t, file, "v")
-		if len(packets) != len(hashes) {
-			t.Fatalf("%s: %d packets, framemd5 has %d", file, len(packets), len(hashes))
+		if len(packets) != len(want) {
+			t.Fatalf("%s: %d packets, framemd5 has %d", file, len(packets), len(want))
 		}
 		for i, p := range packets {
-			if p.Hash != hashes[i] {
-				t.Fatalf("%s: packet %d: hash %s, framemd5 has %s", file, i, p.Hash, hashes[i])
+			if p.Hash != want[i].Hash || p.Size != want[i].Size {
+				t.Fatalf("%s: packet %d: %+v, framemd5 has %+v", file, i, p, want[i])
 			}
 		}
 	}
