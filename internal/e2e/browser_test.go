@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,53 +41,60 @@ type playback struct {
 // our boxes between and behind those of players, the copy of the init moov among them.
 func TestBrowserPlays(t *testing.T) {
 	realTime(t)
-	chromium := peers.Chromium(t)
-	source := peers.Source(t, "h264")
-	for _, name := range []string{"closed", "killed", "fixed"} {
-		afterKill := name != "closed"
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, "--record-format", "mp4")
-			args := []string{"-v", "warning", "-nostdin", "-readrate", "8", "-stream_loop", "-1", "-i", source, "-c", "copy"}
-			if !afterKill {
-				args = append(args, "-t", "40")
-			}
-			publisher := peers.Start(t, peers.FFmpeg(t), append(args, "-f", "flv", s.URL+"/live/main")...)
-			path := s.await("recording", "live/main")["path"].(string)
-			if afterKill {
-				awaitRecorded(t, path, browserLength)
-				s.kill()
-			} else {
-				finish(t, "publisher", publisher)
-				s.await("recorded", "live/main")
-			}
-			var length float64
-			switch name {
-			case "killed":
-				length = untorn(t, path).Seconds()
-			case "fixed":
-				if code, out := tool(t, "fix", path); code != 0 {
-					t.Fatalf("fix: exit %d\n%s", code, out)
-				}
-				fallthrough
-			case "closed":
-				length = looped(t, path).Seconds()
-			}
-			seeksSilently(t, path)
-			got := play(t, chromium, path, name == "killed")
-			t.Logf("%.3f s: %+v", length, got)
-			switch {
-			case got.Error != "":
-				t.Errorf("the browser: %s", got.Error)
-			case length < browserLength.Seconds()-0.1 || got.Duration < length-0.1 || got.Duration > length+0.1 || got.Width != 1280:
-				t.Errorf("the browser sees %.3f s, %d wide, want %.3f s, 1280 wide", got.Duration, got.Width, length)
-			case got.Played < 1 || got.PlayedOf < 5:
-				t.Errorf("the browser does not play: at %.3f s after %d frames", got.Played, got.PlayedOf)
-			case got.Sought < 29.9 || got.Sought > 30.1 || got.Resumed < 31 || got.ResumedOf < got.PlayedOf+5:
-				t.Errorf("the browser does not play on after the seek: from %.3f to %.3f s, %d frames more",
-					got.Sought, got.Resumed, got.ResumedOf-got.PlayedOf)
-			}
-		})
+	dir, s := t.TempDir(), serve(t, "--record-format", "mp4")
+	names := []string{"closed", "killed", "fixed"}
+	files, lengths := make(map[string]string), make(map[string]time.Duration)
+	for _, name := range names {
+		files[name] = filepath.Join(dir, name+".mp4")
+	}
+	finish(t, "publisher", s.loop("-t", "40"))
+	rename(t, s.await("recorded", "live/main")["path"].(string), files["closed"])
+
+	s = serve(t, "--record-format", "mp4")
+	s.loop()
+	path := s.await("recording", "live/main")["path"].(string)
+	awaitRecorded(t, path, browserLength)
+	s.kill()
+	write(t, files["killed"], read(t, path))
+	lengths["killed"] = untorn(t, files["killed"])
+	if code, out := tool(t, "fix", path); code != 0 {
+		t.Fatalf("fix: exit %d\n%s", code, out)
+	}
+	rename(t, path, files["fixed"])
+	for _, name := range []string{"closed", "fixed"} {
+		lengths[name] = looped(t, files[name])
+	}
+	for _, name := range names {
+		seeksSilently(t, files[name])
+	}
+	for name, got := range play(t, files, names) {
+		length := lengths[name].Seconds()
+		t.Logf("%s, %.3f s: %+v", name, length, got)
+		switch {
+		case got.Error != "":
+			t.Errorf("%s: the browser: %s", name, got.Error)
+		case length < browserLength.Seconds()-0.1 || got.Duration < length-0.1 || got.Duration > length+0.1 || got.Width != 1280:
+			t.Errorf("%s: the browser sees %.3f s, %d wide, want %.3f s, 1280 wide", name, got.Duration, got.Width, length)
+		case got.Played < 1 || got.PlayedOf < 5:
+			t.Errorf("%s: the browser does not play: at %.3f s after %d frames", name, got.Played, got.PlayedOf)
+		case got.Sought < 29.9 || got.Sought > 30.1 || got.Resumed < 31 || got.ResumedOf < got.PlayedOf+5:
+			t.Errorf("%s: the browser does not play on after the seek: from %.3f to %.3f s, %d frames more",
+				name, got.Sought, got.Resumed, got.ResumedOf-got.PlayedOf)
+		}
+	}
+}
+
+// loop publishes the H.264 source again and again, at eight times its speed.
+func (s *server) loop(options ...string) *peers.Process {
+	s.t.Helper()
+	args := append([]string{"-v", "warning", "-nostdin", "-readrate", "8", "-stream_loop", "-1", "-i", peers.Source(s.t, "h264"), "-c", "copy", "-f", "flv"}, options...)
+	return peers.Start(s.t, peers.FFmpeg(s.t), append(args, s.URL+"/live/main")...)
+}
+
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -141,30 +148,35 @@ func looped(t *testing.T, path string) time.Duration {
 	return r.Duration()
 }
 
-// play lets a browser play a file over HTTP and returns what it reports. It reads a file of
-// fragments from its start; in another one it goes where it seeks to.
-func play(t *testing.T, chromium, path string, fragmented bool) playback {
+// play lets a browser play files over HTTP and returns what it reports of each. It reads a file of
+// fragments, the killed one, from its start; in another one it goes where it seeks to.
+func play(t *testing.T, files map[string]string, names []string) map[string]playback {
 	t.Helper()
-	results := make(chan playback, 1)
-	var ranges atomic.Int32 // requests for another place than the start
+	type report struct {
+		name string
+		playback
+	}
+	reports := make(chan report, len(names))
+	var ranges sync.Map // requests for another place than the start, by path
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, playerPage)
 	})
-	mux.HandleFunc("GET /recording.mp4", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{file}", func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimSuffix(r.PathValue("file"), ".mp4")
 		if from := r.Header.Get("Range"); from != "" && !strings.HasPrefix(from, "bytes=0-") {
-			ranges.Add(1)
+			ranges.Store(name, true)
 		}
-		http.ServeFile(w, r, path) // answers requests with Range
+		http.ServeFile(w, r, files[name]) // answers requests with Range
 	})
-	mux.HandleFunc("POST /seen", func(_ http.ResponseWriter, r *http.Request) {
-		var got playback
-		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+	mux.HandleFunc("POST /seen/{name}", func(_ http.ResponseWriter, r *http.Request) {
+		got := report{name: r.PathValue("name")}
+		if err := json.NewDecoder(r.Body).Decode(&got.playback); err != nil {
 			got.Error = err.Error()
 		}
 		select {
-		case results <- got:
+		case reports <- got:
 		default:
 		}
 	})
@@ -172,20 +184,26 @@ func play(t *testing.T, chromium, path string, fragmented bool) playback {
 	t.Cleanup(web.Close)
 
 	profile := filepath.Join(t.TempDir(), "profile")
-	browser := peers.Start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+	browser := peers.Start(t, peers.Chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-		"--disable-breakpad", "--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0", "--user-data-dir="+profile, web.URL)
-	var got playback
-	select {
-	case got = <-results:
-	case <-browser.Done():
-		t.Fatalf("the browser ended: %v", browser.Wait(0))
-	case <-time.After(patience):
-		t.Fatalf("the browser reports nothing: %s", browser.Stderr())
+		"--disable-breakpad", "--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0", "--user-data-dir="+profile,
+		web.URL+"/#"+strings.Join(names, ","))
+	seen := make(map[string]playback)
+	for range names {
+		select {
+		case got := <-reports:
+			seen[got.name] = got.playback
+		case <-browser.Done():
+			t.Fatalf("the browser ended: %v", browser.Wait(0))
+		case <-time.After(patience):
+			t.Fatalf("the browser reports nothing: %s", browser.Stderr())
+		}
 	}
 	browser.Stop() // before its profile is removed
-	if !fragmented && ranges.Load() == 0 {
-		t.Error("the browser made no request for a range behind the start")
+	for _, name := range names {
+		if _, ok := ranges.Load(name); !ok && name != "killed" {
+			t.Errorf("%s: the browser made no request for a range behind the start", name)
+		}
 	}
-	return got
+	return seen
 }
