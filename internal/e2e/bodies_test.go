@@ -105,6 +105,14 @@ func message(p *media.Packet, body []byte) rtmp.Message {
 	return rtmp.Message{Type: kind, Timestamp: uint32(p.DTS.Milliseconds()), Body: body}
 }
 
+// messages sends packets as they are.
+func messages(packets []*media.Packet) (all []rtmp.Message) {
+	for _, p := range packets {
+		all = append(all, message(p, p.Body))
+	}
+	return all
+}
+
 // hevcBodies gives H.265 the legacy form, with these first bytes.
 func hevcBodies(key, inter byte) func([]*media.Packet) []rtmp.Message {
 	return func(packets []*media.Packet) (all []rtmp.Message) {

@@ -10,7 +10,6 @@ import (
 	"github.com/rtmptool/rtmptool/internal/peers"
 	"github.com/rtmptool/rtmptool/internal/recfile"
 	"github.com/rtmptool/rtmptool/pkg/media"
-	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
 // A stream whose decoder configuration is garbage is relayed to FFmpeg and recorded,
@@ -32,16 +31,14 @@ func TestBrokenConfiguration(t *testing.T) {
 			s := serve(t, "--record-format", tt.format, "--log-level", "debug")
 			viewer := lister(t, tt.kind, s.URL+"/live/main")
 			await(t, "the viewer", func() bool { return s.count("playing", "live/main") == 1 })
-			var good, broken []rtmp.Message
-			for _, p := range packetsOf(t, source) {
-				good = append(good, message(p, p.Body))
+			packets := packetsOf(t, source)
+			s.sendMessages("live/well", messages(packets))
+			for _, p := range packets {
 				if p.Kind == tt.kind && p.Role == media.Decoder {
 					p.Body = append(bytes.Clone(p.Body[:tt.keep]), bytes.Repeat([]byte{0xFF}, len(p.Body)-tt.keep)...)
 				}
-				broken = append(broken, message(p, p.Body))
 			}
-			s.sendMessages("live/well", good)
-			s.sendMessages("live/main", broken)
+			s.sendMessages("live/main", messages(packets))
 			well := s.await("recorded", "live/well")["path"].(string)
 			path := s.await("recorded", "live/main")["path"].(string)
 			finish(t, "viewer", viewer)

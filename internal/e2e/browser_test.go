@@ -47,14 +47,15 @@ func TestBrowserPlays(t *testing.T) {
 	for _, name := range names {
 		files[name] = filepath.Join(dir, name+".mp4")
 	}
-	finish(t, "publisher", s.loop("-t", "40"))
+	dies := serve(t, "--record-format", "mp4")
+	publisher := s.loop("-t", "40")
+	dies.loop()
+	path := dies.await("recording", "live/main")["path"].(string)
+	awaitRecorded(t, path, browserLength)
+	dies.kill()
+	finish(t, "publisher", publisher)
 	rename(t, s.await("recorded", "live/main")["path"].(string), files["closed"])
 
-	s = serve(t, "--record-format", "mp4")
-	s.loop()
-	path := s.await("recording", "live/main")["path"].(string)
-	awaitRecorded(t, path, browserLength)
-	s.kill()
 	write(t, files["killed"], read(t, path))
 	lengths["killed"] = untorn(t, files["killed"])
 	if code, out := tool(t, "fix", path); code != 0 {

@@ -19,10 +19,11 @@ func TestFragmentedByFFmpeg(t *testing.T) {
 	if number(t, "RTMPTOOL_LONG", 0) != 0 {
 		eighths = []int{3, 5, 7}
 	}
-	forms := []string{"frag_keyframe", "frag_keyframe+faststart", "frag_keyframe+delay_moov", "frag_keyframe+empty_moov", "dash"}
+	list, forms := filepath.Join(dir, "sent"+peers.ListExt), []string{"frag_keyframe", "frag_keyframe+faststart", "frag_keyframe+delay_moov", "frag_keyframe+empty_moov", "dash"}
 	for _, flags := range forms {
 		args = append(args, "-t", "6", "-c", "copy", "-movflags", flags, filepath.Join(dir, flags+".mp4"))
 	}
+	args = append(args, "-t", "6", "-c", "copy", "-f", "framemd5", list)
 	if _, stderr, err := peers.Run(t, patience, peers.FFmpeg(t), args...); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
@@ -36,7 +37,7 @@ func TestFragmentedByFFmpeg(t *testing.T) {
 			isWhole(t, fixed)
 			packets := map[string][]string{}
 			for _, kind := range []string{"v", "a"} {
-				packets[kind] = hashes(peers.Packets(t, path, kind))
+				packets[kind] = hashes(peers.Packets(t, list, kind))
 				if !slices.Equal(hashes(peers.Packets(t, fixed, kind)), packets[kind]) {
 					t.Errorf("stream %s differs", kind)
 				}

@@ -23,7 +23,7 @@ import (
 
 const (
 	idleConnections   = 10_000
-	secureConnections = 3000
+	secureConnections = 2000
 	idleCost          = 40 << 10 // bytes of the server's memory for each, at most
 	dialers           = 16       // at once: what a server needs while it answers is not idle
 )

@@ -21,9 +21,9 @@ func TestSegmentedRecording(t *testing.T) {
 }
 
 func segmented(t *testing.T, codec, format string) {
-	const parts = 6 // keyframes of the source
+	const parts = 3 // of 12 s with a keyframe every 2 s
 	source := peers.Source(t, codec)
-	s := serve(t, "--record-format", format, "--record-segment", "1s")
+	s := serve(t, "--record-format", format, "--record-segment", "4s")
 	finish(t, "the publisher", s.hurry(source, "live/a"))
 	s.awaitNth("recorded", "live/a", parts)
 	if err := s.interrupt(); err != nil {

@@ -98,7 +98,7 @@ func TestLiveFileIsLeftAlone(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			finish(t, "the first publisher", s.hurry(peers.Source(t, codec), "live/old"))
+			s.sendMessages("live/old", messages(packetsOf(t, peers.Source(t, codec))))
 			old := s.await("recorded", "live/old")["path"].(string)
 			publisher := s.publish(peers.Source(t, codec), "live/main")
 			path := s.await("recording", "live/main")["path"].(string)
