@@ -278,12 +278,16 @@ type meter struct {
 	received int
 }
 
-// during lets seconds pass and returns the p99 of each.
+// during lets seconds pass and returns the p99 of each. One in which nothing came is no shorter than that.
 func (m *meter) during(seconds int) (p99 []time.Duration) {
 	for range seconds {
 		m.take()
 		<-time.After(time.Second)
-		p99 = append(p99, percentile(m.take(), 99))
+		took := m.take()
+		if len(took) == 0 {
+			took = append(took, time.Second)
+		}
+		p99 = append(p99, percentile(took, 99))
 	}
 	return p99
 }
