@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,6 +214,42 @@ func TestUnreadableFileIsLeft(t *testing.T) {
 			t.Errorf("logged %v", line)
 		}
 	})
+}
+
+// A sync that fails while the file is being finished says as much as any other: no later one that
+// succeeds proves what it did not write.
+func TestSyncFailsAtTheEnd(t *testing.T) {
+	for _, format := range []Format{FLV, MP4} {
+		t.Run(string(format), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				syncs := atomic.Int32{}
+				d := &testDisk{hook: func(_ int, op operation) (int, error) {
+					if op.name == "sync" && syncs.Add(1) == 1 {
+						<-release
+						return 0, errDisk
+					}
+					return 0, nil
+				}}
+				f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
+				c := d.config()
+				c.Format = format
+				r := Start(c, "live/a", f.p.Cursor())
+				f.configs()
+				f.gop(10)
+				f.p.Close()
+				synctest.Wait()
+				close(release)
+				<-r.Done()
+				if !r.Disabled() {
+					t.Error("not disabled")
+				}
+				if lines := d.lines(t, "error"); len(lines) != 1 || !strings.Contains(fmt.Sprint(lines[0]["hint"]), "inspect --deep") {
+					t.Errorf("logged %v", lines)
+				}
+			})
+		})
+	}
 }
 
 // A recording that is given up holds nothing in the ring, even while its file

@@ -132,7 +132,9 @@ func (r *Recorder) finishFile() error {
 	if err := r.flush(); err != nil {
 		return err
 	}
-	r.stopSyncer()
+	if err := r.stopSyncer(); err != nil {
+		return err
+	}
 	if err := r.writer.Close(); err != nil {
 		return err
 	}
@@ -150,11 +152,12 @@ func (r *Recorder) finishFile() error {
 	return nil
 }
 
-func (r *Recorder) stopSyncer() {
-	if r.syncer != nil {
-		r.syncer.stop()
-		r.syncer = nil
+func (r *Recorder) stopSyncer() error {
+	s := r.syncer
+	if r.syncer = nil; s == nil {
+		return nil
 	}
+	return s.stop()
 }
 
 // retryAfter is how long a recorder waits after a write that the disk had no room
@@ -180,8 +183,11 @@ func (r *Recorder) disable(err error) {
 	s := r.Status()
 	event := r.log.Error().Str("path", s.Path).Err(err).Stringer("duration", s.Duration.Round(time.Millisecond)).Int64("bytes", s.Bytes)
 	if r.file != nil {
+		var unsynced *syncError
 		if saveErr := r.salvage(); saveErr != nil {
 			event = event.Str("hint", "finish the file with: rtmptool fix").AnErr("finish", saveErr)
+		} else if errors.As(err, &unsynced) {
+			event = event.Str("hint", "the disk may have lost some of it: look with rtmptool inspect --deep after a restart of the machine")
 		}
 		r.update(func(*Status) { r.safe = durability{bytes: r.safe.bytes} })
 	}
@@ -195,7 +201,7 @@ func (r *Recorder) disable(err error) {
 // salvage finishes a file with what was wholly written, and leaves none behind that
 // holds nothing.
 func (r *Recorder) salvage() error {
-	r.stopSyncer()
+	_ = r.stopSyncer() // the disk has failed already
 	file, writer := r.file, r.writer
 	r.file, r.writer = nil, nil
 	if writer == nil || writer.Written() == 0 {

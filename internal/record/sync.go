@@ -5,6 +5,11 @@ import (
 	"time"
 )
 
+// syncError is a sync that failed: what was written before it may be lost, and no later sync tells.
+type syncError struct{ error }
+
+func (e *syncError) Unwrap() error { return e.error }
+
 // syncer makes a recording durable, in a goroutine of its own: a disk that takes
 // its time to sync does not hold up the writes. An error is kept and never
 // retried, because the kernel forgets it.
@@ -46,7 +51,7 @@ func (s *syncer) sync(f File, written func() int64, synced func(int64)) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.err = err
+	s.err = &syncError{err}
 	return false
 }
 
@@ -57,10 +62,12 @@ func (s *syncer) failed() error {
 	return s.err
 }
 
-// stop ends the goroutine and waits until a sync that is under way is done.
-func (s *syncer) stop() {
+// stop ends the goroutine, waits until a sync that is under way is done, and returns the
+// error of that or of an earlier one.
+func (s *syncer) stop() error {
 	close(s.quit)
 	s.stopped.Wait()
+	return s.failed()
 }
 
 // durability follows how much of a file would survive a power cut. Writes and
