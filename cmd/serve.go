@@ -233,7 +233,7 @@ func warnIdle(given *pflag.FlagSet, log zerolog.Logger) {
 // Recordings are finished by then.
 const (
 	stopPatience = time.Second
-	mostStops    = 6
+	mostStops    = 7
 )
 
 // within calls a function that ends within a while, or is left behind.

@@ -83,12 +83,14 @@ func (o *recordOptions) target() string {
 	return o.dir
 }
 
-// retain removes old recordings until the function it returns is called.
+// retain removes old recordings until the function it returns is called, which leaves a
+// sweep behind that a disk holds up.
 func (o *recordOptions) retain(log zerolog.Logger) (stop func()) {
 	if !o.all || o.keep == 0 {
 		return func() {}
 	}
-	return retention.Start(o.dir, time.Duration(o.keep), log).Stop
+	r := retention.Start(o.dir, time.Duration(o.keep), log)
+	return func() { within(stopPatience, r.Stop) }
 }
 
 // recoverRecordings finishes what a crash left behind, before new recordings begin.
@@ -112,7 +114,8 @@ func recoverRecordings(ctx context.Context, dir string, log zerolog.Logger) erro
 	return nil
 }
 
-// recovered tells of a recording that was mended, and what that has cost.
+// recovered tells of a recording that was mended, what that has cost, and what nothing
+// proves in it: the file that is whole now does not show that any more.
 func recovered(path string, f recfile.Fixed, log zerolog.Logger) {
 	event, lossy := log.Info(), f.Outcome == recfile.Lossy
 	if lossy {
@@ -130,6 +133,9 @@ func recovered(path string, f recfile.Fixed, log zerolog.Logger) {
 		if time > 0 {
 			event = event.Stringer("lost", time)
 		}
+	}
+	if text := f.Before.Unproven(); text != "" {
+		event = event.Str("unproven", text)
 	}
 	event.Msg("recovered a recording")
 }

@@ -136,3 +136,13 @@ func (r *Recording) Loss() Loss {
 
 // lossy: something is lost that was whole once.
 func (r *Recording) lossy() bool { return !r.Loss().Nothing() }
+
+// Unproven tells of frames that fix keeps though nothing proves them; empty if there are none.
+func (r *Recording) Unproven() string {
+	for _, f := range r.Findings {
+		if f.Code == "F51" {
+			return f.Text
+		}
+	}
+	return ""
+}
