@@ -67,7 +67,7 @@ type verifier struct {
 // rot is a range of the file that is not what was written.
 type rot struct {
 	offset, end int64
-	init        bool // it is the init moov, or its copy
+	init        bool // it is the init moov, with damaged fragments behind it, or its copy
 	reason      string
 	samples     []rotten // a track that has any in it
 }
@@ -84,13 +84,8 @@ func (v *verifier) add(r rot) { v.rot = append(v.rot, r) }
 
 // walk finds what does not match its CRC.
 func (v *verifier) walk() {
-	end := v.window.size
-	at := int64(headSize)
-	if b, err := v.window.box(at, end); err == nil && b.kind == "moov" {
-		at = b.end()
-	}
-	first := at
-	for at < end && v.window.err == nil {
+	first := v.behindInit()
+	for at := first; at < v.window.size && v.window.err == nil; {
 		f, next, reason := v.fragment(at)
 		switch {
 		case f != nil && v.intact(f):
@@ -100,7 +95,7 @@ func (v *verifier) walk() {
 			if !v.goesOn(next) { // its size is wrong, too
 				next = v.behind(at)
 			}
-			v.add(rot{offset: at, end: next, reason: "does not match its CRC"})
+			v.add(rot{offset: at, end: next, reason: "a fragment does not match its CRC"})
 		case reason == "":
 			v.copied = true
 			if _, all, ok := v.window.whole(at+uuidHeader, "moov", maxInit); !ok || !summed(all) {
@@ -108,13 +103,27 @@ func (v *verifier) walk() {
 			}
 		default:
 			next = v.behind(at)
-			v.add(rot{offset: at, end: next, reason: "is damaged: " + reason})
+			v.add(rot{offset: at, end: next, reason: "a fragment is damaged: " + reason})
 		}
 		at = next
 	}
 	if !v.initIntact() {
 		v.rot = slices.Insert(v.rot, 0, rot{offset: int64(headSize), end: first, init: true, reason: "the init moov does not match its CRC"})
 	}
+}
+
+// behindInit is where the fragments begin. The size of an init moov that does not match
+// its CRC may be what has changed: then an intact fragment in front of its end counts.
+func (v *verifier) behindInit() int64 {
+	b, all, ok := v.window.whole(headSize, "moov", maxInit)
+	if ok && summed(all) {
+		return b.end()
+	}
+	next := v.behind(headSize)
+	if ok && b.end() < next && v.goesOn(b.end()) {
+		return b.end()
+	}
+	return next
 }
 
 // goesOn: a fragment begins there, or the copy of the init moov, or it is the end.
@@ -185,17 +194,15 @@ func (v *verifier) found(x *Index) []container.Finding {
 	for _, r := range v.rot {
 		f := container.Finding{Code: "M49", Severity: container.Note, Offset: r.offset, End: r.end}
 		switch {
-		case r.init && x.State != Closed:
+		case len(r.samples) > 0:
+			f.Severity = container.Error
+			f.Text = "rot: " + r.reason + ": " + r.describe()
+		case x.State != Closed:
 			continue
 		case r.init:
 			f.Text = r.reason + ": it is of use only if the closing moov is lost"
-		case len(r.samples) > 0:
-			f.Severity = container.Error
-			f.Text = "rot: a fragment " + r.reason + ": " + r.describe()
-		case x.State != Closed:
-			continue
 		default:
-			f.Text = "a fragment " + r.reason + "; no sample is in it: it was left out when the file was finished"
+			f.Text = r.reason + "; no sample is in it: it was left out when the file was finished"
 		}
 		all = append(all, f)
 	}

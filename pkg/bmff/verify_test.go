@@ -2,6 +2,7 @@ package bmff
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand"
 	"slices"
@@ -112,6 +113,48 @@ func TestVerifyEveryByte(t *testing.T) {
 			t.Fatalf("byte %d is not found: %v", at, findings)
 		}
 		at = -at - 1
+	}
+}
+
+// Whatever the size of the init moov has become, rot of media is an error of its fragment,
+// and no intact fragment counts as rotten: the size may lead into any place of the file,
+// the begin of any fragment among them.
+func TestVerifyInitSize(t *testing.T) {
+	r := recordSized(t, testTracks, 40, 4000, 47)
+	_, size, init := initOf(r.closed)
+	sizes := []int64{0, 1}
+	for bit := range 32 {
+		sizes = append(sizes, size^1<<bit)
+	}
+	for i := range r.ends {
+		sizes = append(sizes, r.start(i)-headSize, r.ends[i]-headSize)
+	}
+	for _, changed := range sizes {
+		for _, hurt := range []int{-1, 0, 1, 2, len(r.ends) / 2, len(r.ends) - 1} {
+			if changed == size {
+				continue
+			}
+			b := slices.Clone(r.closed)
+			binary.BigEndian.PutUint32(b[headSize:], uint32(changed))
+			if hurt >= 0 {
+				b[r.ends[hurt]-1] ^= 1
+			}
+			x, _ := scan(t, b)
+			said, rotten := false, false
+			for _, f := range verify(t, x, b) {
+				said = said || f.Offset == headSize && f.End >= init
+				for i, end := range r.ends {
+					in := r.start(i) < f.End && f.Offset < end
+					if in && i != hurt {
+						t.Fatalf("size %d, fragment %d hurt: %d is found too: %v", changed, hurt, i, f)
+					}
+					rotten = rotten || in && f.Code == "M49" && f.Severity == container.Error && f.Offset <= r.start(i) && f.End >= end
+				}
+			}
+			if !said || rotten != (hurt >= 0) {
+				t.Fatalf("size %d, fragment %d hurt: init moov found %v, rot found %v", changed, hurt, said, rotten)
+			}
+		}
 	}
 }
 
