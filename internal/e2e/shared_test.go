@@ -106,11 +106,15 @@ func TestLiveFileIsLeftAlone(t *testing.T) {
 			if err := publisher.Freeze(); err != nil {
 				t.Fatal(err)
 			}
+			await(t, "a file with nothing left to sync", func() bool {
+				info, err := os.Stat(path)
+				return err == nil && time.Since(info.ModTime()) > 2*time.Second // twice --record-sync
+			})
+			before := read(t, path)
 			keeper := serve(t, "--record-dir", s.Dir, "--record-keep", "1s")
 			if removed := keeper.await("removed an old recording", "")["path"]; removed != old {
 				t.Errorf("removed %v, want %s", removed, old)
 			}
-			before := read(t, path)
 			for _, args := range [][]string{{"fix", path}, {"fix", "--dry-run", path}, {"fix", s.Dir}} {
 				if code, out := tool(t, args...); code != 6 || !strings.Contains(out, filepath.Base(path)) {
 					t.Errorf("%v: exit %d\n%s", args, code, out)
@@ -125,6 +129,11 @@ func TestLiveFileIsLeftAlone(t *testing.T) {
 			}
 			if err := keeper.interrupt(); err != nil {
 				t.Error(err)
+			}
+			for _, l := range keeper.log() {
+				if l["path"] == path {
+					t.Errorf("a server touches the live file of another: %v", l)
+				}
 			}
 			if err := publisher.Thaw(); err != nil {
 				t.Fatal(err)
