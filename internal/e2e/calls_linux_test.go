@@ -39,8 +39,8 @@ func TestSystemCalls(t *testing.T) {
 		{"writev", frames*viewers + setup*viewers},
 		{"read", 2*frames + frames/10 + setup*viewers},
 		{"pwrite64 pwritev pwritev2", frames + 50},
-		{"futex", frames * viewers / 4},
-		{"epoll_pwait", frames * viewers / 4},
+		{"futex", frames * viewers / 2},       // one a frame and viewer would be twice that
+		{"epoll_pwait", frames * viewers / 2}, // which is asked whenever a thread has nothing to do
 		{"write sendto sendmsg sendmmsg recvfrom recvmsg", frames/4 + setup*viewers},
 	} {
 		n := 0
