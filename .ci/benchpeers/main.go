@@ -107,6 +107,10 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	if o.sync != "" && o.write && o.duration < shortestSync {
+		return fmt.Errorf("-sync %s -write -duration %s: want at least %s, or the longest of %s is not seen at its worst",
+			o.sync, o.duration, shortestSync, strings.Join(syncSettings, ", "))
+	}
 	names, err := regexp.Compile(o.scenarios)
 	if err != nil {
 		return err

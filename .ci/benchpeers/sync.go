@@ -21,6 +21,9 @@ var (
 	syncSettings   = []string{"0", "100ms", "1s", "5s"}
 )
 
+// shortestSync is the shortest run that sees each setting at its worst: the longest twice.
+const shortestSync = 10 * time.Second
+
 // synced is one measurement of a setting.
 type synced struct {
 	result *bench.Result
