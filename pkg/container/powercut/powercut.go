@@ -221,14 +221,16 @@ func (e *epoch) sample(random *rand.Rand, n int) State {
 		how, size, version = "nothing is there", e.sizes[0], func(int) int { return 0 }
 	case n == 1:
 		how, version = "all is there", newest
-	case n%5 == 0:
+	case n%6 == 0:
 		how, version = fmt.Sprintf("%d units of %d bytes are there", pick, unit), e.only(newest, func(i int) bool { return i < len(touched) && pick > 0 && group(i) < group(min(pick, len(touched)-1)) })
-	case n%5 == 1:
+	case n%6 == 1:
 		how, version = fmt.Sprintf("the unit of %d bytes at sector %d is missing", unit, pick), e.only(newest, func(i int) bool { return group(i) != group(min(pick, len(touched)-1)) })
-	case n%5 == 2:
+	case n%6 == 2:
 		other := random.IntN(len(touched) + 1)
 		how = fmt.Sprintf("sectors %d to %d of those written are missing", min(pick, other), max(pick, other))
 		version = e.only(newest, func(i int) bool { return i < min(pick, other) || i >= max(pick, other) })
+	case n%6 == 3:
+		how, size, version = "all is there up to a size in between", e.sizes[random.IntN(len(e.sizes))], newest
 	default: // in any mixture: half of the units, or few, or almost all
 		share := []float64{0.1, 0.5, 0.9}[random.IntN(3)]
 		chosen := make(map[int64]float64)
