@@ -23,7 +23,8 @@ func Finalize(x *Index, size int64) container.Plan {
 	var plan container.Plan
 	end := x.End + w.size()
 	if size > end {
-		plan = append(plan, container.Edit{Op: container.Truncate, Offset: end})
+		// Durable first: where the head is that of a closed file, the moov alone makes it one.
+		plan = append(plan, container.Edit{Op: container.Truncate, Offset: end}, container.Edit{Op: container.Sync})
 	}
 	plan = append(plan,
 		container.Edit{Op: container.Write, Offset: x.End, Size: w.size(), Stream: w.writeSealed},

@@ -129,32 +129,74 @@ func sameButForMS(t *testing.T, how string, before, after *container.Track) {
 	}
 }
 
-// Finishing is cut too, at every write and sync: finished again, the file has the
-// same bytes.
+// Finishing is cut too, at every write and sync: finished again, the file has the same
+// bytes. So it is with what repairs a file that was closed, whatever has become of it.
 func TestPowerCutWhileFinishing(t *testing.T) {
 	for name, l := range laws {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := record(t, l.tracks, 20, 31, l.drops...)
-			for _, size := range []int64{int64(len(r.open)), r.ends[len(r.ends)/2] + 50} {
-				open := r.open[:size]
-				x, _ := scan(t, open)
-				d := powercut.NewDisk(open)
-				if err := Finalize(x, size).Apply(d); err != nil {
-					t.Fatal(err)
-				}
-				want := slices.Clone(d.Bytes())
-				for s := range d.States(randv2.New(randv2.NewPCG(7, 8)), 600/int(stride())) {
-					y, _ := scan(t, s.Data)
-					m := &memory{b: s.Data}
-					if err := Finalize(y, int64(len(m.b))).Apply(m); err != nil {
-						t.Fatal(err)
-					}
-					if !bytes.Equal(m.b, want) {
-						t.Fatalf("%s: finished again the file is another one (%v before)", s.How, y.State)
-					}
-				}
+			finishesAgain(t, "open", r.open, 600)
+			finishesAgain(t, "torn", r.open[:r.ends[len(r.ends)/2]+50], 600)
+			for how, b := range damaged(record(t, l.tracks, 60, 31, l.drops...)) {
+				finishesAgain(t, how, b, 100)
 			}
 		})
+	}
+}
+
+// damaged are closed files that can be repaired. A page goes with its copy of the init
+// moov elsewhere.
+func damaged(r *recording) map[string][]byte {
+	last, size := r.ends[len(r.ends)-1], int64(len(r.closed))
+	_, _, init := initOf(r.closed)
+	page := (init + pageSize - 1) / pageSize * pageSize
+	zeros := func(b []byte, holes ...[2]int64) []byte {
+		b = slices.Clone(b)
+		for _, h := range holes {
+			clear(b[h[0]:h[1]])
+		}
+		return b
+	}
+	half := len(r.ends) / 2
+	hole := [2]int64{r.start(half), r.start(half) + 60}
+	return map[string][]byte{
+		"moov cut":              r.closed[:(last+size)/2],
+		"moov lost":             r.closed[:last],
+		"moov zeroed":           zeros(r.closed, [2]int64{last, size}),
+		"media cut":             r.closed[:r.ends[half]+50],
+		"head zeroed":           zeros(r.closed, [2]int64{0, headSize}),
+		"page zeroed":           zeros(r.closed, [2]int64{0, page}),
+		"page zeroed, no moov":  zeros(r.closed[:last], [2]int64{0, page}),
+		"page and moov zeroed":  zeros(r.closed, [2]int64{0, page}, [2]int64{last, size}),
+		"hole in the media":     zeros(r.closed[:last], hole),
+		"hole, and moov zeroed": zeros(r.closed, hole, [2]int64{last, size}),
+		"bad tail":              slices.Concat(r.closed[:size-commitSize], bytes.Repeat([]byte{0x5A}, 9000)),
+	}
+}
+
+// finishesAgain fails unless a file that is finished, cut at up to so many moments between
+// two syncs, is finished to the same bytes by another try.
+func finishesAgain(t *testing.T, what string, b []byte, limit int) {
+	t.Helper()
+	x, _ := scan(t, b)
+	plan := Finalize(x, int64(len(b)))
+	if plan == nil {
+		t.Fatalf("%s: nothing to be done: %v", what, x.State)
+	}
+	d := powercut.NewDisk(b)
+	if err := plan.Apply(d); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Clone(d.Bytes())
+	for s := range d.States(randv2.New(randv2.NewPCG(7, 8)), limit/int(stride())) {
+		y, _ := scan(t, s.Data)
+		m := &memory{b: s.Data}
+		if err := Finalize(y, int64(len(m.b))).Apply(m); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(m.b, want) {
+			t.Fatalf("%s, %s: finished again the file is another one (%v before)", what, s.How, y.State)
+		}
 	}
 }
