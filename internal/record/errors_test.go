@@ -6,56 +6,72 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/live"
+	"github.com/rtmptool/rtmptool/pkg/bmff"
 	"github.com/rtmptool/rtmptool/pkg/flv"
 	"github.com/rtmptool/rtmptool/pkg/media"
 )
 
-// An error at every operation of a run: at that one only, or at all from it on;
-// with nothing of the write done, or a part.
+// An error at every operation of a run, those that finish the file among them: at that one
+// only, or at all from it on; with nothing of the write done, or a part.
 func TestEveryOperationFails(t *testing.T) {
-	for _, forever := range []bool{false, true} {
-		for _, part := range []float64{0, 0.7} {
-			for n := 0; ; n++ {
-				name := fmt.Sprintf("operation %d, forever %v, part %v", n, forever, part)
-				failed := false
-				synctest.Test(t, func(t *testing.T) {
-					failed = failAt(t, n, forever, part)
-				})
-				if t.Failed() {
-					t.Fatal(name)
-				}
-				if !failed {
-					if n < 15 {
-						t.Fatalf("only %d operations", n)
-					}
-					break
-				}
+	for _, format := range []Format{FLV, MP4} {
+		for _, err := range []error{errDisk, syscall.ENOSPC} {
+			for _, part := range []float64{0, 0.7} {
+				failEverywhere(t, failure{format: format, err: err, part: part})
+				failEverywhere(t, failure{format: format, err: err, part: part, forever: true})
 			}
 		}
 	}
 }
 
-// failAt records with an error at an operation, 0 being the creation. It reports
-// whether the recording came so far.
-func failAt(t *testing.T, fail int, forever bool, part float64) bool {
-	d := &testDisk{}
+// failure is an error at an operation on a file, 0 being the creation.
+type failure struct {
+	format  Format
+	err     error
+	part    float64 // of a write is done
+	forever bool    // all that follows fails, too
+	at      int
+}
+
+// failEverywhere lets one operation fail after the other.
+func failEverywhere(t *testing.T, f failure) {
+	t.Helper()
+	for ; ; f.at++ {
+		came := false
+		synctest.Test(t, func(t *testing.T) { came = failAt(t, f) })
+		if t.Failed() {
+			t.Fatalf("%+v", f)
+		}
+		if !came {
+			break
+		}
+	}
+	if f.at < 15 {
+		t.Fatalf("only %d operations", f.at)
+	}
+}
+
+// failAt records with an error. It reports whether the recording came so far.
+func failAt(t *testing.T, f failure) bool {
+	d := &testDisk{format: f.format}
 	var failed operation
 	d.hook = func(n int, op operation) (int, error) {
-		if n == fail || n > fail && forever {
-			if n == fail {
+		if n == f.at || n > f.at && f.forever {
+			if n == f.at {
 				failed = op
 			}
-			return int(part * float64(op.size)), fmt.Errorf("%s at %d: %w", op.name, op.offset, errDisk)
+			return int(f.part * float64(op.size)), fmt.Errorf("%s at %d: %w", op.name, op.offset, f.err)
 		}
 		return 0, nil
 	}
-	if fail == 0 {
-		d.err = errDisk
+	if f.at == 0 {
+		d.err = f.err
 		failed.name = "create"
 	}
 	registry := live.NewRegistry(live.Config{})
@@ -103,9 +119,9 @@ func failAt(t *testing.T, fail int, forever bool, part float64) bool {
 	if ops > 0 && len(d.allOps()) != ops {
 		t.Errorf("the file was used after the error: %v", d.allOps()[ops:])
 	}
-	checkError(t, s)
-	if fail > 0 {
-		checkSalvaged(t, s, failed, forever)
+	checkError(t, s, f.err)
+	if f.at > 0 {
+		checkSalvaged(t, s, failed, f.forever)
 	}
 	return true
 }
@@ -118,7 +134,7 @@ func (d *testDisk) allOps() []operation {
 }
 
 // checkError: the error is logged once, with all that one must know.
-func checkError(t *testing.T, s *session) {
+func checkError(t *testing.T, s *session, why error) {
 	t.Helper()
 	lines := s.lines(t, "error")
 	if !s.Disabled() || len(lines) != 1 {
@@ -127,7 +143,7 @@ func checkError(t *testing.T, s *session) {
 	line := lines[0]
 	text, _ := line["error"].(string)
 	path, _ := line["path"].(string)
-	if line["stream"] != "live/a" || !strings.HasPrefix(path, "live_a_") || !strings.Contains(text, errDisk.Error()) {
+	if line["stream"] != "live/a" || !strings.HasPrefix(path, "live_a_") || !strings.Contains(text, why.Error()) {
 		t.Errorf("logged %v", line)
 	}
 	if !slices.Equal(s.told, []string{"live/a"}) {
@@ -138,8 +154,8 @@ func checkError(t *testing.T, s *session) {
 	}
 }
 
-// checkSalvaged: every tag that was wholly flushed is in the file; if writes work
-// again after the error it is finished, and ends with a whole tag.
+// checkSalvaged: every tag or fragment that was wholly flushed is in the file; if writes work
+// again after the error it is finished, and ends with a whole one.
 func checkSalvaged(t *testing.T, s *session, failed operation, forever bool) {
 	t.Helper()
 	f := s.files[0]
@@ -167,23 +183,29 @@ func checkSalvaged(t *testing.T, s *session, failed operation, forever bool) {
 		t.Errorf("the operations %q do not end with the only close", names)
 	}
 	if forever && failed.name != "close" {
-		index, _, _ := flv.Scan(bytes.NewReader(data), int64(len(data)))
-		if int(index.End) < written {
-			t.Errorf("whole tags up to %d, want %d", index.End, written)
+		if end := wholeEnd(data); end < written {
+			t.Errorf("whole up to %d, want %d", end, written)
 		}
 		if line := s.lines(t, "error")[0]; line["hint"] == nil {
 			t.Errorf("no hint: %v", line)
 		}
 		return
 	}
-	wantFinished(t, data)
-	sent := frames(s.sent)
-	got := tags(t, data)
-	for i, x := range got {
-		if x.body != string(sent[i].Body) {
-			t.Fatalf("tag %d is % x, want % x", i, x.body, sent[i].Body)
-		}
+	wantPrefix(t, fmt.Sprint(failed.name, " failed"), data, s.sent)
+}
+
+// wholeEnd is where the last whole tag or fragment of a file ends, or its closing moov.
+func wholeEnd(data []byte) int {
+	r, size := bytes.NewReader(data), int64(len(data))
+	if bytes.HasPrefix(data, []byte("FLV")) {
+		x, _, _ := flv.Scan(r, size)
+		return int(x.End)
 	}
+	x, _, _ := bmff.Scan(r, size)
+	if x.State > bmff.Open {
+		return len(data)
+	}
+	return int(x.End)
 }
 
 // If what was written cannot be read back, nothing is cut off.

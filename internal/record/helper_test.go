@@ -224,12 +224,13 @@ func (f *memFile) bytes() []byte {
 
 // testDisk makes files in memory and keeps what is logged.
 type testDisk struct {
-	hook  func(n int, op operation) (int, error)
-	err   error // of Create
-	files []*memFile
-	mu    sync.Mutex
-	log   bytes.Buffer
-	told  []string // streams whose recording was disabled
+	format Format
+	hook   func(n int, op operation) (int, error)
+	err    error // of Create
+	files  []*memFile
+	mu     sync.Mutex
+	log    bytes.Buffer
+	told   []string // streams whose recording was disabled
 }
 
 func (d *testDisk) Write(b []byte) (int, error) {
@@ -240,6 +241,7 @@ func (d *testDisk) Write(b []byte) (int, error) {
 
 func (d *testDisk) config() Config {
 	return Config{
+		Format: d.format,
 		Logger: zerolog.New(d),
 		Failed: func(stream string, _ error) { d.told = append(d.told, stream) },
 		Create: func(stream string, at time.Time, ext string) (File, string, error) {
