@@ -23,7 +23,9 @@ test: ## install what the tests need, then run them all (PKG=./pkg/flv: only tho
 	@.ci/tools || [ "$$CI" != true ]
 	@$(gotest) $(PKG)
 
+# The other packages below pkg have neither goroutines nor anything shared (internal/arch).
 .PHONY: race
+race: PKG = ./cmd ./internal/... ./pkg/container/... ./pkg/rtmp
 race: ## run the tests with the race detector, one of the real-time tests only
 	@.ci/tools race
 	@RTMPTOOL_RACE=1 $(gotest) -race $(PKG)
