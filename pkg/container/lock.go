@@ -43,16 +43,20 @@ func named(f *os.File) error {
 }
 
 // Create makes a recording that did not exist, locked. Between the two somebody may look
-// at it, or remove it as a remnant: then its name is taken, which is fs.ErrExist.
+// at it, which is waited for, as there is nothing in it to look at for long; or remove it as
+// a remnant: then its name is taken, which is fs.ErrExist.
 func Create(path string, perm fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
 		return nil, err
 	}
-	switch err = TryLock(f); {
+	if err = awaitLock(f); err == nil {
+		err = named(f)
+	}
+	switch {
 	case err == nil:
 		return f, nil
-	case errors.Is(err, ErrLocked), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 		_ = f.Close() // it holds nothing
 		return nil, &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}

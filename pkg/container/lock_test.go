@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -75,6 +77,42 @@ func TestCreate(t *testing.T) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("removed: %v", err)
 	}
+}
+
+// Who only looks whether a file is locked takes no name away from a new one.
+func TestCreateBesideLookers(t *testing.T) {
+	dir, stop := t.TempDir(), make(chan struct{})
+	var lookers sync.WaitGroup
+	looked := atomic.Int64{}
+	for range 4 {
+		lookers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if f, err := os.Open(filepath.Join(dir, "a.flv")); err == nil {
+					Locked(f)
+					looked.Add(1)
+					_ = Close(f)
+				}
+			}
+		})
+	}
+	for n := range 3000 {
+		f, err := Create(filepath.Join(dir, "a.flv"), 0o600)
+		if err != nil {
+			t.Errorf("round %d: %v", n, err)
+			break
+		}
+		if err := Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	lookers.Wait()
+	t.Log("looked", looked.Load(), "times")
 }
 
 func locked(t *testing.T, path string) bool {

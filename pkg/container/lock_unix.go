@@ -17,6 +17,15 @@ func lock(f *os.File) error {
 	return err
 }
 
+// awaitLock is lock that waits.
+func awaitLock(f *os.File) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
 
 // Locked reports whether somebody writes a recording. It disturbs nobody who asks the

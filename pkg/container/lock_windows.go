@@ -20,6 +20,11 @@ func lock(f *os.File) error {
 	return err
 }
 
+// awaitLock is lock that waits.
+func awaitLock(f *os.File) error {
+	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0, &windows.Overlapped{OffsetHigh: lockOffsetHigh})
+}
+
 // unlock does nothing: no other process gets the file.
 func unlock(*os.File) error { return nil }
 
