@@ -39,6 +39,7 @@ type part struct {
 
 	mu        sync.Mutex // held while it serves
 	followers []*follower
+	news      news
 	turn      int // who is served first; it moves, so that nobody always waits longest
 }
 
@@ -47,6 +48,19 @@ const (
 	working // a goroutine serves
 	again   // it will begin once more
 )
+
+// news is what most followers of a part get, as they are at the same place: it is put
+// together once.
+type news struct {
+	from, to uint64 // places in the ring
+	packets  []*media.Packet
+}
+
+// forget lets go of the packets.
+func (n *news) forget() {
+	clear(n.packets)
+	n.from, n.to, n.packets = 0, 0, n.packets[:0]
+}
 
 // follower is a cursor that is served.
 type follower struct {
@@ -69,6 +83,7 @@ func newFan() fan {
 // happened: the publication has ended, or the cursor is behind.
 func (c *Cursor) Follow(ctx context.Context, deliver func([]*media.Packet) bool) {
 	f := &follower{cursor: c, deliver: deliver, left: make(chan struct{})}
+	c.scratch = nil // Next may not be called for long
 	p := c.stream.fan.smallest()
 	p.add(f)
 	select {
@@ -122,9 +137,10 @@ func (p *part) add(f *follower) {
 	defer p.mu.Unlock()
 	p.size.Add(1)
 	p.followers = append(p.followers, f)
-	if !f.serve(time.Now()) {
+	if !f.serve(time.Now(), &p.news) {
 		p.drop(f)
 	}
+	p.news.forget()
 }
 
 func (p *part) remove(f *follower) {
@@ -164,10 +180,11 @@ func (p *part) serve() {
 	all, now := p.followers, time.Now()
 	left := 0
 	for i := range all {
-		if f := all[(p.turn+i)%len(all)]; !f.serve(now) {
+		if f := all[(p.turn+i)%len(all)]; !f.serve(now, &p.news) {
 			left++
 		}
 	}
+	p.news.forget()
 	p.turn++
 	if left > 0 {
 		p.followers = slices.DeleteFunc(p.followers, (*follower).gone)
@@ -176,9 +193,9 @@ func (p *part) serve() {
 }
 
 // serve returns false, and closes left, if the follower is served no more.
-func (f *follower) serve(now time.Time) bool {
+func (f *follower) serve(now time.Time, n *news) bool {
 	for {
-		packets, ok := f.cursor.more(now)
+		packets, ok := f.cursor.more(now, n)
 		switch {
 		case ok && len(packets) == 0:
 			return true
@@ -198,18 +215,25 @@ func (f *follower) gone() bool {
 	}
 }
 
-// more returns what is visible beyond the cursor; false if Next has to say more than
-// that.
-func (c *Cursor) more(now time.Time) ([]*media.Packet, bool) {
-	clear(c.scratch)
-	batch := Batch{Packets: c.scratch[:0]}
+// more returns what is visible beyond the cursor, which is in the news then; false if Next
+// has to say more than that.
+func (c *Cursor) more(now time.Time, n *news) ([]*media.Packet, bool) {
 	s := c.stream
 	s.mu.Lock()
-	ok := c.publication != nil && c.publication.end == forever && !c.lost && c.burst == 0 && c.next >= s.ring.first && !c.lagging(now)
-	if ok {
+	defer s.mu.Unlock()
+	switch {
+	case c.publication == nil || c.publication.end != forever || c.lost || c.burst > 0 || c.next < s.ring.first || c.lagging(now):
+		return nil, false
+	case c.next >= s.flush.visible:
+		return nil, true
+	case c.next == n.from && n.from < n.to:
+		c.next = n.to
+	default:
+		n.forget()
+		batch := Batch{Packets: n.packets}
+		n.from = c.next
 		c.collect(&batch, s.flush.visible)
+		n.to, n.packets = c.next, batch.Packets
 	}
-	s.mu.Unlock()
-	c.scratch = batch.Packets
-	return batch.Packets, ok
+	return n.packets, true
 }

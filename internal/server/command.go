@@ -361,9 +361,12 @@ func (s *session) receive(id uint32, cmd rtmp.Command) {
 		return
 	}
 	if cmd.Name == "receiveAudio" {
-		ms.noAudio.Store(!on)
+		ms.noAudio = !on
 	} else {
-		ms.noVideo.Store(!on)
+		ms.noVideo = !on
+	}
+	if ms.viewer != nil {
+		ms.viewer.leaveOut(ms.noAudio, ms.noVideo)
 	}
 }
 

@@ -18,13 +18,14 @@ import (
 // pulls from the stream and writes.
 type viewer struct {
 	session *session
-	id      uint32 // message stream
 	name    string
 	cursor  *live.Cursor
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	noAudio, noVideo *atomic.Bool // of the message stream
+	rtmp             *rtmp.Conn  // the session's
+	id               uint32      // message stream
+	noAudio, noVideo atomic.Bool // the client wants none
 
 	// Owned by the viewer's goroutine, or by whoever serves it while it follows.
 	awaitKey bool        // video was off: it comes back at a keyframe
@@ -36,12 +37,12 @@ type viewer struct {
 func (s *session) startViewer(ms *messageStream, name string) *viewer {
 	ctx, cancel := context.WithCancel(s.server.viewers)
 	v := &viewer{
-		session: s, id: ms.id, name: name,
-		noAudio: &ms.noAudio, noVideo: &ms.noVideo,
+		session: s, rtmp: s.rtmp, id: ms.id, name: name,
 		cursor: s.server.streams.Subscribe(name),
 		cancel: cancel,
 		done:   make(chan struct{}),
 	}
+	v.leaveOut(ms.noAudio, ms.noVideo)
 	s.server.audience.info(v.log(), func(e *zerolog.Event) { e.Str("client", s.version).Msg("playing") })
 	limitBacklog(s.conn.TCPConn)
 	s.playing.Add(1)
@@ -61,13 +62,13 @@ func (v *viewer) run(ctx context.Context) {
 	defer v.session.playing.Add(-1)
 	defer v.cancel()
 	defer v.cursor.Close()
-	begin, sent := time.Now(), v.session.rtmp.Sent()
+	begin, sent := time.Now(), v.rtmp.Sent()
 	err := v.relay(ctx)
 	if err != nil || v.stopping() {
 		_ = v.session.conn.Close() // the session's reader sees it and ends
 	}
 	v.session.server.audience.info(v.log(), func(e *zerolog.Event) {
-		e.Stringer("after", time.Since(begin).Round(time.Second)).Uint64("bytes", v.session.rtmp.Sent()-sent)
+		e.Stringer("after", time.Since(begin).Round(time.Second)).Uint64("bytes", v.rtmp.Sent()-sent)
 		if gaps := v.cursor.Gaps(); gaps.Count > 0 {
 			e.Int("skips", gaps.Count).Uint64("skipped_packets", gaps.Packets)
 		}
@@ -115,10 +116,10 @@ func (v *viewer) relay(ctx context.Context) error {
 			if !v.stopping() {
 				deadline = deadline.Add(max(0, v.session.server.config.PublishGrace))
 			}
-		} else if v.session.rtmp.CanTry() {
+		} else if v.rtmp.CanTry() {
 			// For as long as nobody has to wait, there is no need of this goroutine.
 			v.cursor.Follow(ctx, v.offer)
-			if err := v.session.rtmp.WriteChunks(v.left); err != nil {
+			if err := v.rtmp.WriteChunks(v.left); err != nil {
 				return err
 			}
 			v.left = nil
@@ -132,14 +133,15 @@ func (v *viewer) write(packets []*media.Packet) error {
 	if v.gather(packets); len(v.pieces) == 0 {
 		return nil
 	}
-	return v.session.rtmp.WriteChunks(v.pieces)
+	defer clear(v.pieces) // a burst: these packets are not needed for longer
+	return v.rtmp.WriteChunks(v.pieces)
 }
 
 // offer is write that does not wait. If it returns false, left must be written.
 func (v *viewer) offer(packets []*media.Packet) bool {
 	v.gather(packets)
 	v.left = v.pieces
-	return len(v.pieces) == 0 || v.session.rtmp.TryWriteChunks(&v.left)
+	return len(v.pieces) == 0 || v.rtmp.TryWriteChunks(&v.left)
 }
 
 // gather puts the pieces of packets together.
@@ -157,6 +159,12 @@ func (v *viewer) gather(packets []*media.Packet) {
 	}
 }
 
+// leaveOut lets the client have no audio, or no video, from now on.
+func (v *viewer) leaveOut(audio, video bool) {
+	v.noAudio.Store(audio)
+	v.noVideo.Store(video)
+}
+
 // wants applies receiveAudio and receiveVideo to frames. Everything else is sent
 // all the same, so that a decoder is ready when they come back.
 func (v *viewer) wants(p *media.Packet) bool {
@@ -171,7 +179,7 @@ func (v *viewer) wants(p *media.Packet) bool {
 }
 
 func (v *viewer) tell(messages ...rtmp.Message) error {
-	return v.session.rtmp.WriteMessages(messages...)
+	return v.rtmp.WriteMessages(messages...)
 }
 
 // farewell ends the play for the client: FFmpeg and librtmp close on it.

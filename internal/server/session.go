@@ -65,7 +65,7 @@ type messageStream struct {
 	pub    *publisher
 	viewer *viewer
 
-	noAudio, noVideo atomic.Bool // the client wants none; for the viewer
+	noAudio, noVideo bool // the client wants none
 }
 
 func (ms *messageStream) publishes() bool { return ms.pub != nil }
@@ -100,7 +100,7 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 	} else {
 		sess.rtmp = rtmp.NewConn(c, c.socket)
 	}
-	sess.rtmp.BeforeWrite, sess.rtmp.BeforeTry = c.beforeWrite, c.beforeTry
+	sess.rtmp.BeforeWrite = c.beforeWrite
 	c.check = sess.checkPublishers
 	c.idle = func() error {
 		return sess.rtmp.WriteMessages(rtmp.UserControl(rtmp.EventPingRequest, uint32(time.Now().UnixMilli())))

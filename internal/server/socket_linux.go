@@ -38,7 +38,7 @@ type socket struct {
 	n       int
 	readErr syscall.Errno
 
-	write    func(fd uintptr) bool // s.tryWrite, made once
+	write    func(fd uintptr) // s.tryWrite, made once
 	vectors  []syscall.Iovec
 	written  int
 	writeErr syscall.Errno
@@ -80,8 +80,8 @@ func (s *socket) tryRead(fd uintptr) bool {
 // WriteBuffers waits until all is written, in as few calls as there can be.
 func (s *socket) WriteBuffers(pieces *net.Buffers) (int64, error) { return pieces.WriteTo(s.TCPConn) }
 
-// TryWriteBuffers makes one call that does not wait, and takes from the pieces what it
-// has written.
+// TryWriteBuffers makes one call that does not wait, whatever the deadline, and takes from
+// the pieces what it has written.
 func (s *socket) TryWriteBuffers(pieces *net.Buffers) (int64, error) {
 	s.vectors = s.vectors[:0]
 	for _, p := range (*pieces)[:min(len(*pieces), maxPieces)] {
@@ -92,7 +92,7 @@ func (s *socket) TryWriteBuffers(pieces *net.Buffers) (int64, error) {
 		}
 	}
 	s.written, s.writeErr = 0, 0
-	err := s.raw.Write(s.write)
+	err := s.raw.Control(s.write)
 	clear(s.vectors)
 	if err == nil && s.writeErr != 0 {
 		err = s.writeErr
@@ -101,10 +101,8 @@ func (s *socket) TryWriteBuffers(pieces *net.Buffers) (int64, error) {
 	return int64(s.written), err
 }
 
-// tryWrite returns true also if the socket takes nothing: nobody shall wait for it.
-func (s *socket) tryWrite(fd uintptr) bool {
+func (s *socket) tryWrite(fd uintptr) {
 	s.written, s.writeErr = systemCall(syscall.SYS_WRITEV, fd, unsafe.Pointer(unsafe.SliceData(s.vectors)), len(s.vectors))
-	return true
 }
 
 // systemCall makes a system call that does not wait.

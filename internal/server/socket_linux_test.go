@@ -16,8 +16,8 @@ import (
 func TestSocket(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	s := newSocket(ours)
-	if err := errors.Join(s.SetWriteBuffer(64<<10), theirs.SetReadBuffer(64<<10)); err != nil {
-		t.Fatal(err)
+	if err := errors.Join(s.SetWriteBuffer(64<<10), theirs.SetReadBuffer(64<<10), s.SetWriteDeadline(time.Now())); err != nil {
+		t.Fatal(err) // a deadline is for who waits
 	}
 	var want []byte
 	all := make(net.Buffers, 3000) // more than one call takes
@@ -41,6 +41,7 @@ func TestSocket(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() {
+		_ = s.SetWriteDeadline(time.Time{})
 		_, err := s.WriteBuffers(&left)
 		done <- errors.Join(err, s.CloseWrite())
 	}()

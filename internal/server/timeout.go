@@ -103,20 +103,6 @@ func (c *timedConn) beforeWrite() {
 	}
 }
 
-// beforeTry takes the deadline away that the last write has left: past it, nothing would
-// be written. No write that needs it may be under way.
-func (c *timedConn) beforeTry() {
-	if c.writeRenewed.Load() == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.final {
-		c.writeRenewed.Store(0)
-		_ = c.SetWriteDeadline(time.Time{}) // fails only if the connection is closed
-	}
-}
-
 // finish gives all writing that is left a last deadline.
 func (c *timedConn) finish(deadline time.Time) {
 	c.mu.Lock()

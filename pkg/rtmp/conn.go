@@ -29,23 +29,21 @@ type Conn struct {
 	mediaAllowed bool
 	received     uint64 // bytes after the handshake
 
-	sent atomic.Uint64
-
 	// BeforeWrite, if set, is called before every write that may wait: to renew a
 	// deadline, for example. Set it before the first write.
 	BeforeWrite func()
 
-	// BeforeTry, if set, is called before every write that does not wait, when no other
-	// one is under way. Set it before the first write.
-	BeforeTry func()
-
-	wmu       sync.Mutex // guards what follows
+	// What a write that does not wait needs is together: there may be thousands of
+	// connections, and what is touched of each is not in the processor's cache.
+	sent      atomic.Uint64
+	wmu       sync.Mutex  // guards what follows
+	rest      net.Buffers // of TryWriteChunks; goes before all else
+	try       TryWriter   // w, if it is one
 	w         io.Writer
 	out       []byte // scratch of WriteMessages
 	outChunk  int
 	outWindow uint32      // the window that we announced last
 	vec       net.Buffers // scratch of WriteChunks
-	rest      net.Buffers // of TryWriteChunks; goes before all else
 }
 
 // BuffersWriter is a writer of its own kind for WriteChunks. It uses up the pieces,
@@ -63,12 +61,14 @@ type TryWriter interface {
 // NewConn makes a connection of a reader and a writer. If the writer is a
 // *net.TCPConn or a BuffersWriter, WriteChunks takes one call of it.
 func NewConn(r io.Reader, w io.Writer) *Conn {
+	try, _ := w.(TryWriter)
 	return &Conn{
 		br:       bufio.NewReaderSize(r, idleBuffer),
 		streams:  make(map[uint32]*chunkStream),
 		inChunk:  defaultChunkSize,
 		window:   WindowSize,
 		w:        w,
+		try:      try,
 		outChunk: defaultChunkSize,
 	}
 }
@@ -138,18 +138,14 @@ func (c *Conn) WriteChunks(pieces [][]byte) error {
 // write all, for whatever reason. Then WriteChunks must be called with what it has left of
 // the pieces, none perhaps, before the array of them is used again.
 func (c *Conn) TryWriteChunks(pieces *net.Buffers) bool {
-	w, ok := c.w.(TryWriter)
-	if !ok || !c.wmu.TryLock() {
+	if c.try == nil || !c.wmu.TryLock() {
 		return false
 	}
 	defer c.wmu.Unlock()
 	if len(c.rest) > 0 {
 		return false
 	}
-	if c.BeforeTry != nil {
-		c.BeforeTry()
-	}
-	n, err := w.TryWriteBuffers(pieces)
+	n, err := c.try.TryWriteBuffers(pieces)
 	c.sent.Add(uint64(n))
 	if n > 0 { // no other message may come in between
 		c.rest, *pieces = *pieces, nil
@@ -158,10 +154,7 @@ func (c *Conn) TryWriteChunks(pieces *net.Buffers) bool {
 }
 
 // CanTry reports whether TryWriteChunks ever writes.
-func (c *Conn) CanTry() bool {
-	_, ok := c.w.(TryWriter)
-	return ok
-}
+func (c *Conn) CanTry() bool { return c.try != nil }
 
 // writeRest writes what TryWriteChunks has begun.
 func (c *Conn) writeRest() error {
