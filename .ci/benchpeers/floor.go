@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,24 +17,50 @@ import (
 	"github.com/rtmptool/rtmptool/internal/bench"
 )
 
-// The floor is what the system alone takes on this machine in this minute: a process that
-// writes each viewer a video frame with its sound in one call, or all that has come while
-// they wait for others, and does nothing else.
+// The floor is what the system alone takes on this machine in this minute: a process of one
+// thread that reads a publisher's video frame with its sound, writes it to each of its viewers
+// in one call, and to its file in another, and does nothing else. Frames that wait for others
+// come together.
 
 const defaultFPS = 30
 
-// measureFloor returns the processor time of that in s/GB, 0 where nobody plays.
-func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (float64, error) {
-	viewers, every := sc.viewers(), max(time.Second/time.Duration(sc.fps()), sc.wait)
-	size := int(sc.bitrate() / 8 * every.Seconds())
-	if viewers == 0 {
-		return 0, nil
+// floorSpec is the load of a floor, as JSON for the child.
+type floorSpec struct {
+	Publishers, Players int           // players of each
+	Size                int           // bytes of a frame
+	Every               time.Duration // a publisher's next frame
+	Dir                 string        // where each publisher is recorded; empty: nowhere
+}
+
+func (s scenario) floor(dir string) floorSpec {
+	f := floorSpec{Every: max(time.Second/time.Duration(s.fps()), s.wait)}
+	f.Publishers, _ = strconv.Atoi(s.flag("--publishers"))
+	f.Players, _ = strconv.Atoi(s.flag("--players"))
+	f.Size = int(s.bitrate() / 8 * f.Every.Seconds())
+	if s.record != "" {
+		f.Dir = dir
 	}
+	return f
+}
+
+// measureFloor returns the processor time of that in s a GB delivered, or taken in where
+// nobody plays.
+func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (float64, error) {
+	dir, err := os.MkdirTemp("", "floor-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	spec := sc.floor(dir)
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-floor", fmt.Sprintf("%d,%d,%d", viewers, size, every))
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.CommandContext(ctx, self, "-floor", string(text))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe() // its end is the child's
 	if err != nil {
@@ -48,19 +75,27 @@ func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (flo
 	}
 	defer cmd.Wait()
 	defer in.Close()
-	address, err := bufio.NewReader(out).ReadString('\n')
+	lines := bufio.NewReader(out)
+	publishers, err := dialFloor(lines, spec.Publishers)
 	if err != nil {
-		return 0, fmt.Errorf("floor: %w", err)
+		return 0, err
 	}
-	for range viewers {
-		c, err := net.Dial("tcp", strings.TrimSpace(address))
-		if err != nil {
-			return 0, err
+	players, err := dialFloor(lines, spec.Publishers*spec.Players)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		for _, c := range append(publishers, players...) {
+			c.Close()
 		}
-		defer c.Close()
+	}()
+	for _, c := range players {
 		go io.Copy(io.Discard, struct{ io.Reader }{c})
 	}
-	time.Sleep(time.Second)
+	for i, c := range publishers {
+		go spec.publish(c, ramp*time.Duration(i)/time.Duration(spec.Publishers)) // as bench does
+	}
+	time.Sleep(ramp + time.Second)
 	before, _, _ := bench.UsageOf(cmd.Process.Pid)
 	begin := time.Now()
 	select {
@@ -72,8 +107,37 @@ func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (flo
 	if !ok {
 		return 0, errors.New("the floor's processor time is known on Linux only")
 	}
-	sent := float64(viewers*size) * time.Since(begin).Seconds() / every.Seconds()
+	sent := float64(spec.Publishers*max(spec.Players, 1)*spec.Size) * time.Since(begin).Seconds() / spec.Every.Seconds()
 	return (after - before).Seconds() / (sent / 1e9), nil
+}
+
+// dialFloor connects to the address that the child prints.
+func dialFloor(lines *bufio.Reader, times int) (all []net.Conn, err error) {
+	address, err := lines.ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("floor: %w", err)
+	}
+	for range times {
+		c, err := net.Dial("tcp", strings.TrimSpace(address))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// publish sends frames until the connection ends, the first one after a while.
+func (f floorSpec) publish(c net.Conn, after time.Duration) {
+	time.Sleep(after)
+	frame := make([]byte, f.Size)
+	every := time.NewTicker(f.Every)
+	defer every.Stop()
+	for range every.C {
+		if _, err := c.Write(frame); err != nil {
+			return // the measurement is over
+		}
+	}
 }
 
 func (s scenario) flag(name string) string {
@@ -86,9 +150,8 @@ func (s scenario) flag(name string) string {
 }
 
 func (s scenario) viewers() int {
-	publishers, _ := strconv.Atoi(s.flag("--publishers"))
-	players, _ := strconv.Atoi(s.flag("--players"))
-	return publishers * players
+	f := s.floor("")
+	return f.Publishers * f.Players
 }
 
 func (s scenario) fps() int {
@@ -105,48 +168,4 @@ func (s scenario) bitrate() float64 {
 		return n * 1e6
 	}
 	return n * 1e3
-}
-
-// floor is the child: it ends with its standard input.
-func floor(ctx context.Context, spec string) error {
-	var viewers, size int
-	var period time.Duration
-	if _, err := fmt.Sscanf(spec, "%d,%d,%d", &viewers, &size, &period); err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	fmt.Println(l.Addr())
-	var conns []net.Conn
-	for range viewers {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		conns = append(conns, c)
-	}
-	frame := make([]byte, size)
-	every := time.NewTicker(period)
-	defer every.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-every.C:
-		}
-		for _, c := range conns {
-			if _, err := c.Write(frame); err != nil {
-				return nil // the measurement is over
-			}
-		}
-	}
 }

@@ -57,8 +57,11 @@ var scenarios = []scenario{
 	{name: "100 recorded, 4 Mbit/s, MP4", args: load(100, 0, "4M"), record: "mp4", cpu: 0.9, peak: 200},
 }
 
+// ramp is how long it takes until all publishers send.
+const ramp = 2 * time.Second
+
 func load(publishers, players int, bitrate string) []string {
-	return []string{"--publishers", strconv.Itoa(publishers), "--players", strconv.Itoa(players), "--bitrate", bitrate, "--ramp", "2s"}
+	return []string{"--publishers", strconv.Itoa(publishers), "--players", strconv.Itoa(players), "--bitrate", bitrate, "--ramp", ramp.String()}
 }
 
 // options are those of the command line.
@@ -82,7 +85,7 @@ func main() {
 	flag.StringVar(&o.limits, "limits", "", "check limits of these names instead (regexp)")
 	flag.StringVar(&o.sync, "sync", "", "measure --record-sync instead, with recordings of this format")
 	flag.BoolVar(&o.write, "write", false, "replace tables and charts in docs")
-	serveFloor := flag.String("floor", "", "used by itself: viewers,bytes,every")
+	serveFloor := flag.String("floor", "", "used by itself: the load")
 	listenOn := flag.String("listen", "", "used by itself: port")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -177,9 +180,7 @@ func runScenarios(ctx context.Context, dir, tool string, servers []server, names
 				return nil, err
 			}
 			m.floors = append(m.floors, f)
-			if f > 0 {
-				fmt.Printf("%-44s %-12s %6.3f s/GB\n", sc.name, "floor", f)
-			}
+			fmt.Printf("%-44s %-12s %6.3f s/GB\n", sc.name, "floor", f)
 		}
 		r.all = append(r.all, m)
 	}

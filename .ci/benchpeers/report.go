@@ -50,7 +50,7 @@ func worst(all []float64) (most float64) {
 func (r *report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "`make bench-peers`, %s: %s. %d rounds of %v each, the servers in turn; median, and the worst in brackets.\n", r.began.Format("2006-01-02"), machine(), r.rounds, r.duration)
-	b.WriteString("CPU is the server's, in s a GB delivered (taken in, where it records); the ratio is to nginx-rtmp's in the same rounds. Latency is of a video frame,\nfrom when it was due to be sent until a viewer has read it. The floor is one write of a frame with its sound for each viewer, and nothing else.\n\n")
+	b.WriteString("CPU is the server's, in s a GB delivered (taken in, where it records); the ratio is to nginx-rtmp's in the same rounds. Latency is of a video frame,\nfrom when it was due to be sent until a viewer has read it. The floor is a process of one thread that reads\na frame with its sound in one call, writes it to each viewer, and to a file, which is synced once a second, and does nothing else.\n\n")
 	b.WriteString("![CPU of each server, as a ratio to nginx-rtmp's](performance/cpu.svg)\n\n![p99 of the latency of a video frame](performance/latency.svg)\n\n")
 	b.WriteString("| server | version | configuration |\n| --- | --- | --- |\n")
 	for _, s := range r.servers {
