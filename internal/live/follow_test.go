@@ -169,3 +169,50 @@ func TestFollowEnds(t *testing.T) {
 		})
 	}
 }
+
+// Followers of a part get what lies beyond their own place, in any order of places and in
+// any number of batches, and the part holds nothing afterwards.
+func TestFollowersApart(t *testing.T) {
+	for _, size := range []int{8, batchBytes / 3} {
+		synctest.Test(t, func(t *testing.T) {
+			r := NewRegistry(Config{})
+			f := publish(t, r, "live/a")
+			f.size = size
+			sent := []*media.Packet{f.key()}
+			var p part
+			var places []int
+			var got [][]*media.Packet
+			for range 4 {
+				for range 2 { // at each place
+					c := r.Subscribe("live/a")
+					defer c.Close()
+					for place := 0; place < len(sent); {
+						place += len(next(t, c).Packets)
+					}
+					i := len(places)
+					places, got = append(places, len(sent)), append(got, nil)
+					at := (i * 5) % (i + 1) // the order of places is mixed
+					p.followers = slices.Insert(p.followers, at, &follower{cursor: c, left: make(chan struct{}), deliver: func(packets []*media.Packet) bool {
+						got[i] = append(got[i], packets...)
+						return true
+					}})
+				}
+				for range 5 {
+					sent = append(sent, f.inter())
+				}
+			}
+			p.serve()
+			for i, place := range places {
+				wantPackets(t, "a follower", got[i], sent[place:]...)
+			}
+			if len(p.followers) != len(places) {
+				t.Errorf("%d of %d followers are left", len(p.followers), len(places))
+			}
+			for _, held := range p.news.packets[:cap(p.news.packets)] {
+				if held != nil {
+					t.Fatalf("the part holds %s", name(held))
+				}
+			}
+		})
+	}
+}
