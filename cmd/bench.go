@@ -1,13 +1,13 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,15 +38,18 @@ with the server's process id what it costs. Each frame carries a stamp that serv
 pass on. With several publishers the keys of the streams are key_1, key_2 and so on.
 
 Latency is from the moment a frame was due to be sent until a player has read it all;
-one player in ten reads stamps, the others only count bytes. What bench itself uses is
-shown: where that is as much as the server's, or frames are written late, the machine is
-too small for both.
+one player in ten reads stamps, the others only count bytes. A warning tells when the
+machine may be the limit and not the server: when one frame in a hundred is written more
+than 10 ms late, or bench and the server (with --pid) use 80 % of the processors. Then
+measure with less load, or from another machine.
 
 rtmps://HOST/app/key publishes and plays over TLS, on port 443 unless the URL names
 another. Its players decrypt everything.
 
-Exit status: 0 measured; 1 it could not be, or players lost their connection; 2 wrong
-arguments.`,
+What is shown of the URL lacks its password and the values of its query.
+
+Exit status: 0 measured; 1 it could not be, or publishers or players lost their
+connection; 2 wrong arguments.`,
 		Example: `  rtmptool bench rtmp://127.0.0.1/live/bench
   rtmptool bench rtmp://127.0.0.1/live/bench --players 200 --pid $(pidof rtmptool)
   rtmptool bench rtmp://127.0.0.1/live/bench --publishers 100 --players 1 --bitrate 2M
@@ -80,7 +83,7 @@ arguments.`,
 	f.IntVar(&o.FPS, "fps", 30, "frames a second")
 	f.DurationVar(&o.GOP, "gop", 2*time.Second, "from one keyframe to the next")
 	f.StringVar(&o.Codec, "codec", "h264", "video: h264, hevc (Enhanced RTMP)")
-	f.DurationVar(&o.Duration, "duration", 20*time.Second, "how long to measure, once everybody is there")
+	f.DurationVar(&o.Duration, "duration", 20*time.Second, "how long to measure, once everybody is there; whole seconds")
 	f.DurationVar(&o.Ramp, "ramp", 0, "time over which players join; 0: all at once")
 	f.IntVar(&o.PID, "pid", 0, "process of the server, to measure its CPU and memory, children included (Linux)")
 	f.BoolVar(&o.AnyCert, "tls-insecure", false, "rtmps: take any certificate, one that signs itself for example")
@@ -91,13 +94,10 @@ arguments.`,
 }
 
 func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) error {
-	var page *os.File
 	if o.out != "" { // an error is told before the work
-		var err error
-		if page, err = os.Create(o.out); err != nil {
-			return err
+		if err := status.CheckFile(o.out); err != nil {
+			return hintError{fmt.Errorf("--out: %w", err), "name a file in a directory that is there and can be written to"}
 		}
-		defer page.Close()
 	}
 	screen := status.NewScreen(stderr, isTerminal(stderr) && !o.quiet)
 	lines := []string{bench.Header}
@@ -123,20 +123,37 @@ func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) err
 	case err != nil:
 		return err
 	}
-	if page != nil {
-		if err := errors.Join(bench.HTML(page, result), page.Close()); err != nil {
-			return err
-		}
-	}
 	if o.format == "json" {
 		err = bench.JSON(stdout, result)
 	} else {
 		err = bench.Text(stdout, result)
 	}
-	if err == nil && result.Lost > 0 {
-		err = fmt.Errorf("%d of %d players lost their connection", result.Lost, result.Players)
+	if o.out != "" {
+		var page bytes.Buffer
+		err = errors.Join(err, bench.HTML(&page, result))
+		if err == nil {
+			err = status.ReplaceFile(o.out, page.Bytes())
+		}
+	}
+	if err == nil {
+		err = lostConnections(result)
 	}
 	return err
+}
+
+// lostConnections is an error if somebody did not stay to the end.
+func lostConnections(r *bench.Result) error {
+	var who []string
+	if r.LostPublishers > 0 {
+		who = append(who, fmt.Sprintf("%d of %d publishers", r.LostPublishers, r.Publishers))
+	}
+	if r.Lost > 0 {
+		who = append(who, fmt.Sprintf("%d of %d players", r.Lost, r.Players))
+	}
+	if who == nil {
+		return nil
+	}
+	return hintError{errors.New(strings.Join(who, " and ") + " lost their connection"), "the result's problems and the server's log tell why"}
 }
 
 // rateValue is a flag's number of bits a second: "500k", "4M", "2500000".

@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +138,7 @@ func TestCheck(t *testing.T) {
 		"is negative":              func(o *Options) { o.Slow = -1 },
 		"ramp of -1s is negative":  func(o *Options) { o.Ramp = -time.Second },
 		"is too short":             func(o *Options) { o.Duration = time.Millisecond },
+		"of whole seconds: use 2s": func(o *Options) { o.Duration = 1900 * time.Millisecond },
 		"is too small":             func(o *Options) { o.Bitrate = 70e3 },
 		"a keyframe would be":      func(o *Options) { o.Bitrate, o.FPS = 1e9, 1 },
 		"0 frames a second":        func(o *Options) { o.FPS = 0 },
@@ -206,6 +209,9 @@ func runAll(t *testing.T, o Options) {
 	r, err := Run(t.Context(), o, func(s Second) { seconds = append(seconds, s) })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r.GOP != 0.5 || r.Ramp != 0.1 || r.Duration != 2 || r.Processors < 1 {
+		t.Errorf("a run could not be repeated from %+v", r)
 	}
 	if r.Players != 12 || r.Slow != 2 || r.Lost != 0 || len(r.Problems) != 0 {
 		t.Errorf("%d players, %d slow, %d lost: %v", r.Players, r.Slow, r.Lost, r.Problems)
@@ -290,6 +296,108 @@ func TestRunFails(t *testing.T) {
 	}
 }
 
+// Publishers that are lost count, also where nobody plays.
+func TestLostPublishers(t *testing.T) {
+	s := server.New(server.Config{Listen: []string{"127.0.0.1:0"}})
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	serving, kill := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(serving) }()
+	o := Options{URL: "rtmp://" + s.Addresses()[0].String() + "/live/bench", Publishers: 3, Bitrate: 1e6, FPS: 30, GOP: time.Second, Codec: "h264", Duration: 2 * time.Second}
+	r, err := Run(t.Context(), o, func(Second) { kill() })
+	if err != nil || r.LostPublishers != 3 || r.Lost != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for url, want := range map[string]string{
+		"rtmp://h/live/a":                       "rtmp://h/live/a",
+		"rtmp://h:1935/live/me@home":            "rtmp://h:1935/live/me@home",
+		"rtmp://h/live/a?token=SECRET":          "rtmp://h/live/a?token=xxxxx",
+		"rtmp://h/live/a?v=1&SECRET&e=SEC=RET#": "rtmp://h/live/a?v=xxxxx&xxxxx&e=xxxxx",
+		"rtmp://h/live/a?token=SEC#RET":         "rtmp://h/live/a?token=xxxxx",
+		"rtmps://me:SEC:R@T@h/live/a":           "rtmps://me:xxxxx@h/live/a",
+		"rtmp://me@h/live/a":                    "rtmp://me@h/live/a",
+	} {
+		if got := redact(url); got != want {
+			t.Errorf("%s is shown as %s, want %s", url, got, want)
+		}
+	}
+}
+
+// Nothing that comes out of a run tells a secret: results, problems, errors.
+func TestNoSecrets(t *testing.T) {
+	o := Options{URL: serve(t) + "?token=SECRET", Publishers: 1, Players: 1, Bitrate: 1e6, FPS: 30, GOP: 250 * time.Millisecond, Codec: "h264", Duration: time.Second}
+	o.URL = strings.Replace(o.URL, "://", "://me:SECRET@", 1)
+	result, err := Run(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := errors.Join(Text(&b, result), JSON(&b, result), HTML(&b, result)); err != nil {
+		t.Fatal(err)
+	}
+	r := run{secrets: secrets(o.URL)}
+	r.problem("the server says: no bench_1?token=SECRET")
+	b.WriteString(r.problems.all[0])
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	o.URL = "rtmp://me:SECRET@" + l.Addr().String() + "/live/bench?token=SECRET"
+	_, err = Run(t.Context(), o, nil)
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	for _, url := range []string{o.URL, "http://me:SECRET@h/live/a?token=SECRET", "rtmp://me:SECRET@h h/live/a?token=SECRET"} {
+		o.URL = url
+		_, err := Run(t.Context(), o, nil)
+		b.WriteString(err.Error())
+	}
+	if strings.Contains(b.String(), "SECRET") || !strings.Contains(b.String(), "token=xxxxx") {
+		t.Errorf("%s", b.String())
+	}
+}
+
+// A warning is of a full machine or late frames, not of who used how much of it.
+func TestWarnings(t *testing.T) {
+	for _, tc := range []struct {
+		name              string
+		generator, server *Usage
+		late              float64
+		want              string
+	}{
+		{"as much as the server", &Usage{CPU: 2}, &Usage{CPU: 2}, 2, ""},
+		{"together too much", &Usage{CPU: 2}, &Usage{CPU: 7}, 2, "bench and the server used 90 % of 2 processors"},
+		{"alone too much", &Usage{CPU: 8}, nil, 2, "bench used 80 % of 2 processors"},
+		{"unknown", nil, nil, 2, ""},
+		{"late", nil, nil, 34, "1 frame in 100 was written 34 ms late"},
+	} {
+		r := sample()
+		r.Seconds, r.Processors, r.Generator, r.Server, r.Late.P99 = 5, 2, tc.generator, tc.server, tc.late
+		r.warn()
+		if tc.want == "" {
+			if r.Warnings != nil {
+				t.Errorf("%s: %q", tc.name, r.Warnings)
+			}
+			continue
+		}
+		for name, write := range map[string]func(io.Writer, *Result) error{"text": Text, "JSON": JSON, "HTML": HTML} {
+			var b strings.Builder
+			if err := write(&b, r); err != nil || !strings.Contains(b.String(), tc.want) {
+				t.Errorf("%s: %v, no %q in %s:\n%s", tc.name, err, tc.want, name, b.String())
+			}
+		}
+	}
+}
+
 func TestStreamURL(t *testing.T) {
 	for _, tc := range []struct {
 		i, publishers int
@@ -308,7 +416,7 @@ func TestStreamURL(t *testing.T) {
 func sample() *Result {
 	r := &Result{
 		Schema: 1, URL: "rtmp://127.0.0.1/live/bench", Began: time.Date(2026, 1, 15, 14, 30, 22, 0, time.UTC), Seconds: 3,
-		Publishers: 1, Players: 200, Slow: 1, Bitrate: 4e6, FPS: 30, Codec: "h264",
+		Publishers: 1, Players: 200, Slow: 1, Bitrate: 4e6, FPS: 30, Codec: "h264", GOP: 2, Ramp: 0.5, Duration: 3,
 		Published: Traffic{1.5e6, 5e5}, Delivered: Traffic{300e6, 100e6}, Share: 1, LeastShare: 0.9987, Lost: 1,
 		Frames: 1800, Gaps: 1, Missing: 2,
 		Latency: Latency{1.25, 4.5, 9, 12.5}, FirstKeyframe: Latency{3, 8, 9, 9.5}, Late: Latency{0.5, 1.25, 2, 3},
@@ -356,7 +464,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &got); err != nil || strings.Count(b.String(), "\n") != 1 {
 		t.Fatalf("%v\n%s", err, b.String())
 	}
-	if got["schema"] != 1.0 || got["least_share"] != 0.9987 || got["latency_ms"].(map[string]any)["p99.9"] != 9.0 || len(got["per_second"].([]any)) != 3 {
+	if got["schema"] != 1.0 || got["least_share"] != 0.9987 || got["gop_s"] != 2.0 || got["ramp_s"] != 0.5 || got["duration_s"] != 3.0 || got["latency_ms"].(map[string]any)["p99.9"] != 9.0 || len(got["per_second"].([]any)) != 3 {
 		t.Errorf("%s", b.String())
 	}
 }

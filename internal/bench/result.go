@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -17,6 +19,9 @@ type Result struct {
 	Bitrate    int64     `json:"bitrate"` // bit/s of a stream, as asked for
 	FPS        int       `json:"fps"`
 	Codec      string    `json:"codec"`
+	GOP        float64   `json:"gop_s"`
+	Ramp       float64   `json:"ramp_s"`
+	Duration   float64   `json:"duration_s"` // as asked for
 
 	Published Traffic `json:"published"`
 	Delivered Traffic `json:"delivered"` // to players, slow ones not counted
@@ -24,6 +29,8 @@ type Result struct {
 	Share      float64 `json:"share"`
 	LeastShare float64 `json:"least_share"`
 	Lost       int     `json:"lost"` // players whose connection ended
+
+	LostPublishers int `json:"lost_publishers"`
 
 	Frames  int64 `json:"frames"`  // video, read by those players that read stamps
 	Gaps    int64 `json:"gaps"`    // in their numbers
@@ -36,8 +43,11 @@ type Result struct {
 	Generator *Usage   `json:"generator,omitempty"`
 	Late      Latency  `json:"late_ms"` // of the generator itself: a frame's write after it was due
 	PerSecond []Second `json:"per_second"`
-	Problems  []string `json:"problems,omitempty"`
-	More      int      `json:"more_problems,omitempty"`
+
+	Processors int      `json:"processors"`         // that bench may use
+	Warnings   []string `json:"warnings,omitempty"` // of a machine that is too small
+	Problems   []string `json:"problems,omitempty"`
+	More       int      `json:"more_problems,omitempty"`
 }
 
 // Traffic counts what went over connections.
@@ -106,8 +116,9 @@ func (r *run) totals(server process) (t totals) {
 func (r *run) measure(ctx context.Context, server process, watch func(Second)) *Result {
 	o := r.options
 	result := &Result{
-		Schema: 1, URL: o.URL, Publishers: o.Publishers, Players: o.Players * len(r.streams), Slow: o.Slow * len(r.streams),
+		Schema: 1, URL: redact(o.URL), Publishers: o.Publishers, Players: o.Players * len(r.streams), Slow: o.Slow * len(r.streams),
 		Bitrate: o.Bitrate, FPS: o.FPS, Codec: o.Codec, Began: time.Now(),
+		GOP: o.GOP.Seconds(), Ramp: o.Ramp.Seconds(), Duration: o.Duration.Seconds(), Processors: runtime.GOMAXPROCS(0),
 	}
 	for _, s := range r.streams {
 		s.bytesAt, s.sentAt = s.bytes.Load(), s.messages.Load()
@@ -146,6 +157,7 @@ func (r *run) measure(ctx context.Context, server process, watch func(Second)) *
 	if result.Generator = usageOf(self(), own); result.Generator != nil {
 		result.Generator.share(result, last.messages-first.messages)
 	}
+	result.warn()
 	return result
 }
 
@@ -166,6 +178,11 @@ func (r *run) sum(result *Result, took time.Duration, first, last totals) {
 	result.Frames, result.Gaps, result.Missing = r.frames.Load(), r.gaps.Load(), r.missing.Load()
 	result.Latency, result.FirstKeyframe, result.Late = r.latency.latency(), r.first.latency(), r.late.latency()
 	result.Lost = result.Players - r.left()
+	for _, s := range r.streams {
+		if s.lost.Load() {
+			result.LostPublishers++
+		}
+	}
 	wanted, got, least := int64(0), int64(0), 1.0
 	for _, p := range r.players {
 		published := p.stream.bytes.Load() - p.stream.bytesAt
@@ -193,6 +210,29 @@ func UsageOf(pid int) (cpu time.Duration, peak int64, ok bool) {
 		return 0, 0, false
 	}
 	return p.usage()
+}
+
+const (
+	tooLate = 10.0 // ms; timers and an idle scheduler stay far below
+	tooBusy = 0.8  // of the processors: what comes at once has to wait
+)
+
+// warn tells where the figures may be those of a machine that is too small, not of the
+// server.
+func (r *Result) warn() {
+	if r.Late.P99 > tooLate {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("1 frame in 100 was written %.0f ms late or more, which is in the latency: use less load or another machine, unless the server reads too slowly", r.Late.P99))
+	}
+	cpu, who := 0.0, "bench"
+	if r.Generator != nil {
+		cpu = r.Generator.CPU
+	}
+	if r.Server != nil {
+		cpu, who = cpu+r.Server.CPU, "bench and the server"
+	}
+	if all := float64(r.Processors) * r.Seconds; all > 0 && cpu >= tooBusy*all {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s used %.0f %% of %s: use less load or another machine", who, cpu/all*100, count(r.Processors, "processor")))
+	}
 }
 
 func usageOf(p process, before time.Duration) *Usage {

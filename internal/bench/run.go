@@ -35,8 +35,8 @@ type Options struct {
 // Check tells what is wrong with options.
 func (o Options) Check() error {
 	_, err := o.source()
-	if err == nil {
-		_, err = rtmp.ParseAddress(o.URL)
+	if _, wrong := rtmp.ParseAddress(o.URL); err == nil && wrong != nil { // it quotes secrets
+		err = fmt.Errorf("address %s: want rtmp://host/app/key", redact(o.URL))
 	}
 	switch {
 	case err != nil:
@@ -47,6 +47,8 @@ func (o Options) Check() error {
 		return errors.New("nobody would publish or play: give publishers or players")
 	case o.Duration < time.Second:
 		return fmt.Errorf("a duration of %v is too short: use 1s or more", o.Duration)
+	case o.Duration%time.Second != 0:
+		return fmt.Errorf("a duration of %v is not of whole seconds: use %v", o.Duration, o.Duration.Truncate(time.Second)+time.Second)
 	case o.Ramp < 0:
 		return fmt.Errorf("a ramp of %v is negative", o.Ramp)
 	}
@@ -89,6 +91,7 @@ type run struct {
 	gaps, missing  atomic.Int64
 	frames         atomic.Int64 // read by those that read stamps
 
+	secrets  *strings.Replacer
 	problems problems
 }
 
@@ -97,6 +100,7 @@ type stream struct {
 	bytes           atomic.Int64 // put on the wire
 	messages        atomic.Int64
 	ready           chan struct{} // closed once it is published
+	lost            atomic.Bool   // afterwards
 	bytesAt, sentAt int64         // when counting began
 }
 
@@ -107,16 +111,21 @@ type problems struct {
 	more int
 }
 
-func (p *problems) add(format string, args ...any) {
+func (p *problems) add(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	const kept = 5
-	switch text := fmt.Sprintf(format, args...); {
+	switch {
 	case slices.Contains(p.all, text), len(p.all) == kept:
 		p.more++
 	default:
 		p.all = append(p.all, text)
 	}
+}
+
+// problem notes one. Servers may quote the key with its query.
+func (r *run) problem(format string, args ...any) {
+	r.problems.add(r.secrets.Replace(fmt.Sprintf(format, args...)))
 }
 
 func (r *run) now() time.Duration { return time.Since(r.began) }
@@ -132,7 +141,7 @@ func Run(ctx context.Context, o Options, watch func(Second)) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, began: time.Now()}
+	r := &run{options: o, began: time.Now(), secrets: secrets(o.URL)}
 	r.source, _ = o.source()
 	r.second.Store(new(histogram))
 	for i := range max(o.Publishers, 1) {
@@ -144,10 +153,10 @@ func Run(ctx context.Context, o Options, watch func(Second)) (*Result, error) {
 	defer stop()
 
 	if err := r.startPublishers(ctx, all, &working); err != nil {
-		return nil, err
+		return nil, redacted{err, r.secrets}
 	}
 	if err := r.startPlayers(ctx, all, &working); err != nil {
-		return nil, err
+		return nil, redacted{err, r.secrets}
 	}
 	return r.measure(ctx, server, watch), nil
 }
@@ -192,7 +201,8 @@ func (r *run) startPublishers(ctx, all context.Context, working *sync.WaitGroup)
 			if err := r.publish(all, s, phase, r.source.gop*i/len(r.streams)); err != nil && all.Err() == nil {
 				select {
 				case <-s.ready:
-					r.problems.add("publisher: %v", err)
+					s.lost.Store(true)
+					r.problem("publisher: %v", err)
 				default:
 					failed <- fmt.Errorf("publish %s: %w", s.url, err)
 				}
@@ -232,7 +242,7 @@ func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) er
 		working.Go(func() {
 			if err := r.play(all, p); err != nil && all.Err() == nil {
 				p.lost.Store(true)
-				r.problems.add("player: %v", err)
+				r.problem("player: %v", err)
 			}
 			p.joined()
 		})

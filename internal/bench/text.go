@@ -21,6 +21,9 @@ func Text(w io.Writer, r *Result) error {
 	for _, row := range r.rows() {
 		fmt.Fprintf(&b, "  %-15s%s\n", row.Name, row.Text)
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "  warning        %s\n", w)
+	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(&b, "  problem        %s\n", p)
 	}
@@ -62,6 +65,9 @@ func (r *Result) rows() (rows []row) {
 	add := func(name, format string, args ...any) { rows = append(rows, row{name, fmt.Sprintf(format, args...)}) }
 	if r.Publishers > 0 {
 		add("published", "%sbit/s, %s", rateText(r.Published.PerSec), bytesText(r.Published.Bytes))
+	}
+	if r.LostPublishers > 0 {
+		add("lost", "%s", count(r.LostPublishers, "publisher"))
 	}
 	if r.Players > 0 {
 		text := fmt.Sprintf("%sbit/s, %s", rateText(r.Delivered.PerSec), bytesText(r.Delivered.Bytes))

@@ -67,13 +67,13 @@ func (f *File) write(snap Snapshot) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(f.path, append(text, '\n'))
+	return ReplaceFile(f.path, append(text, '\n'))
 }
 
-// replaceFile replaces a file in one step. What a kill leaves beside it has a fixed
-// name and goes with the next call. Nothing is synced: a status is of no use after
-// a power cut.
-func replaceFile(path string, data []byte) error {
+// ReplaceFile replaces a file in one step. What a kill leaves beside it has a fixed
+// name and goes with the next call. Nothing is synced: what is written here is of
+// little use after a power cut.
+func ReplaceFile(path string, data []byte) error {
 	w, err := createBeside(path)
 	if err != nil {
 		return err

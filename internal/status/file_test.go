@@ -163,18 +163,18 @@ func TestFileLeftovers(t *testing.T) {
 	}
 	write(victim)
 	write(temp)
-	if err := replaceFile(path, []byte("one")); err != nil {
+	if err := ReplaceFile(path, []byte("one")); err != nil {
 		t.Error(err)
 	}
 	link(temp)
-	if err := replaceFile(path, []byte("two")); err != nil {
+	if err := ReplaceFile(path, []byte("two")); err != nil {
 		t.Error(err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	link(path)
-	if err := replaceFile(path, []byte("three")); err == nil {
+	if err := ReplaceFile(path, []byte("three")); err == nil {
 		t.Error("a link was replaced")
 	}
 	if text, _ := os.ReadFile(victim); string(text) != "precious" {
