@@ -203,6 +203,8 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
+// The hot path of a recording: no memory, one call of the file a flush, and room taken in
+// large steps.
 func TestWriteDoesNotAllocate(t *testing.T) {
 	f := &void{}
 	w, err := NewWriter(f, Options{Tracks: testTracks, Now: func() time.Time { return created }})
@@ -225,12 +227,23 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(2000, step); n > 0 {
 		t.Errorf("%v allocations a frame", n)
 	}
+	if f.writes != i {
+		t.Errorf("%d writes for %d flushes", f.writes, i)
+	}
+	if most := int(w.Written()/reserveStep) + 1; f.reserves > most {
+		t.Errorf("room was reserved %d times, want at most %d", f.reserves, most)
+	}
 }
 
-// void is a file that keeps nothing.
-type void struct{ container.File }
+// void is a file that keeps nothing and counts its calls.
+type void struct {
+	container.File
+	writes, reserves int
+}
 
-func (*void) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (f *void) WriteAt(p []byte, _ int64) (int, error) { f.writes++; return len(p), nil }
+
+func (f *void) Reserve(int64, int64) error { f.reserves++; return nil }
 
 // synthetic is a track of rows in chunks of up to four samples.
 func synthetic(samples int, offset, step int64) *container.Track {

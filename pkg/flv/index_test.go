@@ -10,7 +10,7 @@ import (
 // indexOf adds bodies as they follow each other in a file.
 func indexOf(t *testing.T, bodies ...timedBody) *Index {
 	t.Helper()
-	w := NewWriter(discard{}, Options{})
+	w := NewWriter(&discard{}, Options{})
 	for _, p := range (run{bodies: bodies}).packets(t) {
 		if err := p.writeTo(w); err != nil {
 			t.Fatal(err)

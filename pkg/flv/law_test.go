@@ -107,7 +107,7 @@ func TestScanCut(t *testing.T) {
 	t.Parallel()
 	for _, r := range runs {
 		rec := record(t, r, nil)
-		w := NewWriter(discard{}, r.options)
+		w := NewWriter(&discard{}, r.options)
 		s := newScanner(bytes.NewReader(rec.open), int64(len(rec.open)))
 		s.begin()
 		sameIndex(t, r.name, s.index, rec.inFile(w.Index()))
@@ -198,7 +198,7 @@ func TestScanCutFromStart(t *testing.T) {
 			cuts = append(cuts, random.Int64N(int64(len(rec.open))+1), headSize+random.Int64N(int64(len(rec.open))-headSize+1))
 		}
 		slices.Sort(cuts)
-		w := NewWriter(discard{}, r.options)
+		w := NewWriter(&discard{}, r.options)
 		packets := r.packets(t)
 		begin := int64(headSize)
 		for _, cut := range cuts {

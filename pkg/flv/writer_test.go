@@ -231,15 +231,17 @@ func TestWriterCloseFails(t *testing.T) {
 	}
 }
 
-// The hot path of a recording: no memory but what its buffer has taken before.
+// The hot path of a recording: no memory but what its buffer has taken before, and one
+// call of the file a flush.
 func TestWriterAllocates(t *testing.T) {
 	packets := []*media.Packet{parse(t, media.Video, "17 01 000000"+avcKey), parse(t, media.Video, "27 01 000000"+avcInter),
 		parse(t, media.Audio, "AF 01"+aacFrame), parse(t, media.Audio, "B2 01"), parse(t, media.Video, "22 01")}
-	w := NewWriter(discard{}, Options{})
+	f := &discard{}
+	w := NewWriter(f, Options{})
 	if err := w.Write(parse(t, media.Video, "17 00 000000"+avcC720), 0); err != nil {
 		t.Fatal(err)
 	}
-	at := time.Duration(0)
+	at, flushes := time.Duration(0), 0
 	write := func() {
 		for _, p := range packets {
 			at += 10 * time.Millisecond
@@ -250,6 +252,7 @@ func TestWriterAllocates(t *testing.T) {
 		if err := w.Flush(); err != nil {
 			t.Fatal(err)
 		}
+		flushes++
 	}
 	for range maxKeyframes { // until the list of keyframes has its full size
 		write()
@@ -257,16 +260,23 @@ func TestWriterAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, write); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+	if f.calls != flushes {
+		t.Errorf("%d calls of the file for %d flushes", f.calls, flushes)
+	}
 }
 
-type discard struct{ container.File }
+// discard is a file that keeps nothing and counts its calls.
+type discard struct {
+	container.File
+	calls int
+}
 
-func (discard) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (f *discard) WriteAt(p []byte, _ int64) (int, error) { f.calls++; return len(p), nil }
 
-func (discard) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
+func (f *discard) ReadAt([]byte, int64) (int, error) { f.calls++; return 0, io.EOF }
 
 func BenchmarkWriter(b *testing.B) {
-	w := NewWriter(discard{}, Options{})
+	w := NewWriter(&discard{}, Options{})
 	p := &media.Packet{Kind: media.Video, Codec: media.H264, Body: make([]byte, 20_000)}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(p.Body)))
