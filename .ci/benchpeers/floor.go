@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/bench"
@@ -20,7 +20,7 @@ import (
 // The floor is what the system alone takes on this machine in this minute: a process of one
 // thread that reads a publisher's video frame with its sound, writes it to each of its viewers
 // in one call, and to its file in another, and does nothing else. Frames that wait for others
-// come together.
+// come together, and all are of one size.
 
 const defaultFPS = 30
 
@@ -92,12 +92,13 @@ func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (flo
 	for _, c := range players {
 		go io.Copy(io.Discard, struct{ io.Reader }{c})
 	}
+	var sent atomic.Int64 // bytes
 	for i, c := range publishers {
-		go spec.publish(c, ramp*time.Duration(i)/time.Duration(spec.Publishers)) // as bench does
+		go spec.publish(c, spec.Every*time.Duration(i)/time.Duration(spec.Publishers), &sent) // as bench does
 	}
-	time.Sleep(ramp + time.Second)
+	time.Sleep(time.Second)
 	before, _, _ := bench.UsageOf(cmd.Process.Pid)
-	begin := time.Now()
+	begin := sent.Load()
 	select {
 	case <-ctx.Done():
 		return 0, ctx.Err()
@@ -105,17 +106,16 @@ func measureFloor(ctx context.Context, sc scenario, duration time.Duration) (flo
 	}
 	after, _, ok := bench.UsageOf(cmd.Process.Pid)
 	if !ok {
-		return 0, errors.New("the floor's processor time is known on Linux only")
+		return 0, errors.New("the process has ended")
 	}
-	sent := float64(spec.Publishers*max(spec.Players, 1)*spec.Size) * time.Since(begin).Seconds() / spec.Every.Seconds()
-	return (after - before).Seconds() / (sent / 1e9), nil
+	return (after - before).Seconds() / (float64(sent.Load()-begin) * float64(max(spec.Players, 1)) / 1e9), nil
 }
 
 // dialFloor connects to the address that the child prints.
 func dialFloor(lines *bufio.Reader, times int) (all []net.Conn, err error) {
 	address, err := lines.ReadString('\n')
 	if err != nil {
-		return nil, fmt.Errorf("floor: %w", err)
+		return nil, err
 	}
 	for range times {
 		c, err := net.Dial("tcp", strings.TrimSpace(address))
@@ -127,8 +127,9 @@ func dialFloor(lines *bufio.Reader, times int) (all []net.Conn, err error) {
 	return all, nil
 }
 
-// publish sends frames until the connection ends, the first one after a while.
-func (f floorSpec) publish(c net.Conn, after time.Duration) {
+// publish sends frames until the connection ends, the first one after a while, and counts
+// their bytes.
+func (f floorSpec) publish(c net.Conn, after time.Duration, sent *atomic.Int64) {
 	time.Sleep(after)
 	frame := make([]byte, f.Size)
 	every := time.NewTicker(f.Every)
@@ -137,6 +138,7 @@ func (f floorSpec) publish(c net.Conn, after time.Duration) {
 		if _, err := c.Write(frame); err != nil {
 			return // the measurement is over
 		}
+		sent.Add(int64(f.Size))
 	}
 }
 

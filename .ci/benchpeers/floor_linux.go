@@ -89,7 +89,7 @@ func acceptFloor(times int) (all []int, err error) {
 	return all, nil
 }
 
-// forward passes frames on. Nobody is slow here, so that a write which takes less ends all.
+// forward passes frames on, until it is ended. Connections end before that.
 func forward(sources map[int32]*source, size int) error {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -112,18 +112,17 @@ func forward(sources map[int32]*source, size int) error {
 		}
 		for _, e := range events[:n] {
 			s := sources[e.Fd]
-			n, err := unix.Read(s.fd, frame[s.have:])
+			n, _ := unix.Read(s.fd, frame[s.have:])
 			if n <= 0 {
-				return err
+				_ = unix.EpollCtl(epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
+				continue
 			}
 			if s.have += n; s.have < size {
 				continue
 			}
 			s.have = 0
 			for _, fd := range s.players {
-				if n, err := unix.Write(fd, frame); n < size {
-					return fmt.Errorf("a player takes %d bytes of %d: %w", n, size, err)
-				}
+				writeFrame(fd, frame)
 			}
 			if s.file < 0 {
 				continue
@@ -132,6 +131,21 @@ func forward(sources map[int32]*source, size int) error {
 				return err
 			}
 			s.at += int64(size)
+		}
+	}
+}
+
+// writeFrame waits for a player that is slow, and forgets one that is gone.
+func writeFrame(fd int, frame []byte) {
+	for len(frame) > 0 {
+		n, err := unix.Write(fd, frame)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
+		case err != nil:
+			return
+		default:
+			frame = frame[n:]
 		}
 	}
 }

@@ -27,12 +27,12 @@ type limit struct {
 }
 
 var limits = []limit{
-	{"500 viewers of 1 Mbit/s join within 1 s, 50 watch already", "p99 of those in the worst second 50 ms or 1.7 x nginx-rtmp's, first keyframe of all others 1 s", joinStorm},
+	{"500 viewers of 1 Mbit/s join within 1 s, 50 watch already", "p99 of those in the worst second 50 ms or 1.7 x nginx-rtmp's, first keyframe of all others 1 s, nobody lost", joinStorm},
 	{"100 viewers of 4 Mbit/s and one that stops reading", "p99 15 ms or 1.5 x that without it, nothing missing, 32 MiB more memory", stuckViewer},
 	{"100 viewers of 4 Mbit/s over RTMPS", "0.35 s/GB more than over RTMP, or 1.8 x what encryption alone takes", secureViewers},
 	{"start, until it accepts", "100 ms or 2 x that of a program that only listens", starts},
 	{"200 viewers of 4 Mbit/s, GOMAXPROCS 1, 2 and 8", "no gap, nobody lost", processors},
-	{"50 viewers and one that stops reading, recorded, with the race detector", "no report", races},
+	{"50 viewers and one that stops reading, recorded, with the race detector", "no report, nothing missing", races},
 }
 
 // bed is what checks work with.
@@ -94,6 +94,7 @@ func (b *bed) inTurn(ctx context.Context, variants ...variant) ([][]*bench.Resul
 func joinStorm(ctx context.Context, b *bed) (string, bool, error) {
 	figures := map[string][]float64{}
 	var first []float64
+	missing := 0.0
 	for range b.rounds {
 		for _, s := range []server{b.ours(), b.peer} {
 			watching, joining, err := b.storm(ctx, s)
@@ -107,12 +108,13 @@ func joinStorm(ctx context.Context, b *bed) (string, bool, error) {
 			figures[s.name] = append(figures[s.name], p99)
 			if s.name == "rtmptool" {
 				first = append(first, joining.FirstKeyframe.Max)
+				missing = max(missing, lost(watching)+lost(joining))
 			}
 		}
 	}
 	p99, peer := median(figures["rtmptool"]), median(figures[b.peer.name])
-	got := fmt.Sprintf("p99 %.1f ms (%s %.1f ms), first keyframe %.0f ms", p99, b.peer.name, peer, median(first))
-	return got, p99 <= max(50, 1.7*peer) && median(first) <= 1000, nil
+	got := fmt.Sprintf("p99 %.1f ms (%s %.1f ms), first keyframe %.0f ms, %.0f missing", p99, b.peer.name, peer, median(first), missing)
+	return got, p99 <= max(50, 1.7*peer) && median(first) <= 1000 && missing == 0, nil
 }
 
 // storm has viewers join while others watch.
@@ -280,5 +282,6 @@ func races(ctx context.Context, b *bed) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
-	return fmt.Sprintf("%d reports in %d frames to each of 50", reports, int(result.Seconds*defaultFPS)), reports == 0 && ended == nil, nil
+	missing := lost(result)
+	return fmt.Sprintf("%d reports in %.0f MB to 50, %.0f missing", reports, float64(result.Delivered.Bytes)/1e6, missing), reports == 0 && ended == nil && missing == 0, nil
 }

@@ -57,11 +57,8 @@ var scenarios = []scenario{
 	{name: "100 recorded, 4 Mbit/s, MP4", args: load(100, 0, "4M"), record: "mp4", cpu: 0.9, peak: 200},
 }
 
-// ramp is how long it takes until all publishers send.
-const ramp = 2 * time.Second
-
 func load(publishers, players int, bitrate string) []string {
-	return []string{"--publishers", strconv.Itoa(publishers), "--players", strconv.Itoa(players), "--bitrate", bitrate, "--ramp", ramp.String()}
+	return []string{"--publishers", strconv.Itoa(publishers), "--players", strconv.Itoa(players), "--bitrate", bitrate, "--ramp", "2s"}
 }
 
 // options are those of the command line.
@@ -176,8 +173,12 @@ func runScenarios(ctx context.Context, dir, tool string, servers []server, names
 					one.Server.PerGB, one.Latency.P99, one.Latency.Max, one.LeastShare*100, one.Missing, float64(one.Server.Peak)/1e6, one.Generator.PerGB, strings.Join(one.Problems, "; "))
 			}
 			f, err := measureFloor(ctx, sc, o.duration/2)
-			if err != nil {
+			if err != nil && ctx.Err() != nil {
 				return nil, err
+			}
+			if err != nil { // the table lacks it, which accept does not take
+				fmt.Printf("%-44s no floor: %v\n", sc.name, err)
+				continue
 			}
 			m.floors = append(m.floors, f)
 			fmt.Printf("%-44s %-12s %6.3f s/GB\n", sc.name, "floor", f)

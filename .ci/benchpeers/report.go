@@ -37,6 +37,13 @@ func each(all []*bench.Result, figure func(*bench.Result) float64) (values []flo
 func perGB(r *bench.Result) float64 { return r.Server.PerGB }
 func p99(r *bench.Result) float64   { return r.Latency.P99 }
 func peak(r *bench.Result) float64  { return float64(r.Server.Peak) / 1e6 }
+// mostBehind is how much the viewer that got least may lack, beside what waits for others:
+// it has not come yet, or was left out.
+const mostBehind = 500 * time.Millisecond
+
+// behind is how much that is in ms.
+func behind(r *bench.Result) float64 { return (1 - r.LeastShare) * r.Seconds * 1000 }
+
 func lacks(r *bench.Result) float64 { return (1 - r.LeastShare) * 100 }
 
 func worst(all []float64) (most float64) {
@@ -50,7 +57,7 @@ func worst(all []float64) (most float64) {
 func (r *report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "`make bench-peers`, %s: %s. %d rounds of %v each, the servers in turn; median, and the worst in brackets.\n", r.began.Format("2006-01-02"), machine(), r.rounds, r.duration)
-	b.WriteString("CPU is the server's, in s a GB delivered (taken in, where it records); the ratio is to nginx-rtmp's in the same rounds. Latency is of a video frame,\nfrom when it was due to be sent until a viewer has read it. The floor is a process of one thread that reads\na frame with its sound in one call, writes it to each viewer, and to a file, which is synced once a second, and does nothing else.\n\n")
+	b.WriteString("CPU is the server's, in s a GB delivered (taken in, where it records); the ratio is to nginx-rtmp's in the same rounds. Latency is of a video frame,\nfrom when it was due to be sent until a viewer has read it. The floor is a process of one thread that reads\na frame with its sound in one call, writes it to each viewer, and to a file, which is synced once a second, and does\nnothing else; its frames are of one size. Above a server's own figure it says that this one reads and writes several frames at once.\n\n")
 	b.WriteString("![CPU of each server, as a ratio to nginx-rtmp's](performance/cpu.svg)\n\n![p99 of the latency of a video frame](performance/latency.svg)\n\n")
 	b.WriteString("| server | version | configuration |\n| --- | --- | --- |\n")
 	for _, s := range r.servers {
@@ -105,6 +112,9 @@ func (m measured) limits() (limits, missed []string) {
 		check("p99", median(each(ours, p99)), max(m.p99, 1.7*median(each(base, p99))), "%.0f ms")
 	}
 	check("peak", worst(each(ours, peak)), m.peak, "%.0f MB")
+	if m.viewers() > 0 {
+		check("behind", worst(each(ours, behind)), float64((mostBehind + m.wait).Milliseconds()), "%.0f ms")
+	}
 	check("lost", worst(each(ours, lost)), 0, "%.0f")
 	return limits, missed
 }

@@ -133,7 +133,6 @@ func (v *viewer) write(packets []*media.Packet) error {
 	if v.gather(packets); len(v.pieces) == 0 {
 		return nil
 	}
-	defer clear(v.pieces) // a burst: these packets are not needed for longer
 	return v.rtmp.WriteChunks(v.pieces)
 }
 
@@ -146,7 +145,8 @@ func (v *viewer) offer(packets []*media.Packet) bool {
 
 // gather puts the pieces of packets together.
 func (v *viewer) gather(packets []*media.Packet) {
-	v.pieces = v.pieces[:0]
+	old := v.pieces
+	v.pieces = old[:0]
 	for _, p := range packets {
 		if !v.wants(p) {
 			continue
@@ -157,6 +157,7 @@ func (v *viewer) gather(packets []*media.Packet) {
 		}
 		v.pieces = rtmp.AppendChunks(v.pieces, frame)
 	}
+	clear(old[min(len(old), len(v.pieces)):]) // a burst is not kept alive
 }
 
 // leaveOut lets the client have no audio, or no video, from now on.

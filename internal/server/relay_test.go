@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rtmptool/rtmptool/internal/live"
+	"github.com/rtmptool/rtmptool/pkg/media"
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
@@ -178,5 +179,28 @@ func TestSlowViewer(t *testing.T) {
 			t.Fatalf("frame %d came after %d", n, next-1)
 		}
 		next = n + 1
+	}
+}
+
+// What a viewer was sent in a burst is not kept alive by it.
+func TestViewerHoldsNoBurst(t *testing.T) {
+	frames := func(n int) (all []*media.Packet) {
+		for range n {
+			m := rtmp.Message{Type: rtmp.TypeVideo, Body: []byte("frame")}
+			all = append(all, &media.Packet{Frame: m.Frame(0)})
+		}
+		return all
+	}
+	v := &viewer{id: 1}
+	v.gather(frames(50))
+	last := frames(2)
+	v.gather(last)
+	for i, held := range v.pieces[:cap(v.pieces)] {
+		if i >= len(last) && held != nil {
+			t.Fatalf("piece %d is held", i)
+		}
+	}
+	if len(v.pieces) != len(last) {
+		t.Errorf("%d pieces of %d frames", len(v.pieces), len(last))
 	}
 }
