@@ -37,6 +37,7 @@ func each(all []*bench.Result, figure func(*bench.Result) float64) (values []flo
 func perGB(r *bench.Result) float64 { return r.Server.PerGB }
 func p99(r *bench.Result) float64   { return r.Latency.P99 }
 func peak(r *bench.Result) float64  { return float64(r.Server.Peak) / 1e6 }
+
 // mostBehind is how much the viewer that got least may lack, beside what waits for others:
 // it has not come yet, or was left out.
 const mostBehind = 500 * time.Millisecond
