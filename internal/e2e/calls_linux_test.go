@@ -34,7 +34,7 @@ func systemCalls(t *testing.T, format string) {
 			"-e", "trace=" + strings.Join(slices.Collect(maps.Keys(callNames)), ","), binary}, args...)...)
 		cmd.Env = append(program().Env, "GOMAXPROCS=2") // as many wake-ups on every machine
 		return cmd
-	}, "--record-format", format, "--record-sync", "0", "--max-latency", "0")
+	}, "--record-format", format, "--record-sync", "0", "--max-latency", "0", "--read-timeout", "10m") // nobody is pinged
 	relay := relayInStep(t, s.URL+"/live/a", viewers)
 	relay(1)
 	before, begin := countCalls(t, notes), time.Now()
