@@ -78,12 +78,11 @@ func acceptFloor(times int) (all []int, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := raw.Control(func(fd uintptr) {
-			n, _ := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-			all = append(all, n)
-		}); err != nil {
-			return nil, err
+		n := 0
+		if e := raw.Control(func(fd uintptr) { n, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); errors.Join(e, err) != nil {
+			return nil, errors.Join(e, err)
 		}
+		all = append(all, n)
 		c.Close()
 	}
 	return all, nil

@@ -83,7 +83,7 @@ func newFan() fan {
 // happened: the publication has ended, or the cursor is behind.
 func (c *Cursor) Follow(ctx context.Context, deliver func([]*media.Packet) bool) {
 	f := &follower{cursor: c, deliver: deliver, left: make(chan struct{})}
-	c.scratch = nil // Next may not be called for long
+	clear(c.scratch) // Next may not be called for long
 	p := c.stream.fan.smallest()
 	p.add(f)
 	select {
