@@ -1,21 +1,22 @@
 package server
 
 import (
-	"bufio"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 )
 
 const (
-	recordSize = 16 << 10  // bytes of plaintext in a full TLS record (RFC 8446 5.1)
-	sendSize   = 256 << 10 // bytes of plaintext that go out in one write at most
-	maxAnswers = 16 << 10  // bytes of ciphertext that TLS may have to say of itself, between two writes
+	recordSize = 16 << 10       // bytes of plaintext in a full TLS record (RFC 8446 5.1)
+	plainSize  = 4 * recordSize // bytes of plaintext that are put together at a time
+	sendSize   = 4 * plainSize  // bytes of plaintext that go out in one write at most
+	maxAnswers = 16 << 10       // bytes of ciphertext that TLS may have to say of itself, between two writes
 )
 
 // secureError is a TLS handshake that failed.
@@ -27,20 +28,23 @@ func (e *secureError) Unwrap() error { return e.error }
 // makes one for every record.
 type secureConn struct {
 	*tls.Conn
-	records *records
 	buffers *sync.Pool // of *sendBuffers
-	unsent  []byte     // records that a write which does not wait has left
+	socket  *socket
+	unsent  []byte // records that a write which does not wait has left
+	records records
 }
 
 // sendBuffers are needed while a write lasts.
 type sendBuffers struct {
-	plain   *bufio.Writer // fills records
-	records []byte        // those that go out in one write
-	vector  net.Buffers   // scratch of a write that does not wait
+	room    []byte      // where plaintext is put together
+	plain   []byte      // what is there
+	from    net.Buffers // the pieces it is made of
+	records []byte      // those that go out in one write
+	vector  net.Buffers // scratch of a write that does not wait
 }
 
 func newSendBuffers() any {
-	return &sendBuffers{plain: bufio.NewWriterSize(nil, recordSize), records: make([]byte, 0, sendSize+recordSize), vector: make(net.Buffers, 1)}
+	return &sendBuffers{room: make([]byte, plainSize), records: make([]byte, 0, sendSize+recordSize), vector: make(net.Buffers, 1)}
 }
 
 // secureConfig is for TLS 1.2 and newer. Records are full from the first one on:
@@ -49,10 +53,12 @@ func secureConfig(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, erro
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate, DynamicRecordSizingDisabled: true}
 }
 
-// newSecureConn is the server's side of TLS on a connection.
-func newSecureConn(conn net.Conn, config *tls.Config, buffers *sync.Pool) *secureConn {
-	r := &records{Conn: conn}
-	return &secureConn{Conn: tls.Server(r, config), records: r, buffers: buffers}
+// newSecureConn is the server's side of TLS on a connection. Writes that do not wait
+// go to the socket below it.
+func newSecureConn(conn net.Conn, below *socket, config *tls.Config, buffers *sync.Pool) *secureConn {
+	c := &secureConn{buffers: buffers, socket: below, records: records{Conn: conn}}
+	c.Conn = tls.Server(&c.records, config)
+	return c
 }
 
 // handshake returns a secureError if there is something to tell: not of a peer that
@@ -109,19 +115,52 @@ func (c *secureConn) WriteBuffers(pieces *net.Buffers) (n int64, err error) {
 // encrypt takes up to sendSize bytes of the pieces and makes b.records of them.
 func (c *secureConn) encrypt(b *sendBuffers, pieces *net.Buffers) (n int64, err error) {
 	c.records.collect(b.records)
-	b.plain.Reset(c.Conn)
-	for len(*pieces) > 0 && n < sendSize {
-		piece := (*pieces)[0]
-		part := piece[:min(int64(len(piece)), sendSize-n)]
-		_, _ = b.plain.Write(part) // Flush has the error
+	for len(*pieces) > 0 && n < sendSize && err == nil {
+		part := b.next(pieces)
+		_, err = c.Conn.Write(part)
 		n += int64(len(part))
-		if (*pieces)[0] = piece[len(part):]; len(part) == len(piece) {
-			*pieces = (*pieces)[1:]
-		}
 	}
-	err = b.plain.Flush()
 	b.records = c.records.take()
 	return n, err
+}
+
+// next takes up to plainSize bytes of the pieces. The viewers of a stream get the same ones one
+// after the other, which are put together once: what comes in several pieces is frames, and
+// those never change.
+func (b *sendBuffers) next(pieces *net.Buffers) []byte {
+	switch {
+	case len(*pieces) == 1:
+		only := (*pieces)[0]
+		n := min(len(only), plainSize)
+		takeBytes(pieces, n)
+		return only[:n]
+	case !slices.EqualFunc(*pieces, b.from, sameMemory):
+		clear(b.from)
+		b.from = append(b.from[:0], *pieces...)
+		b.plain = b.room[:0]
+		for _, piece := range b.from {
+			b.plain = append(b.plain, piece[:min(len(piece), plainSize-len(b.plain))]...)
+		}
+	}
+	takeBytes(pieces, len(b.plain))
+	return b.plain
+}
+
+func sameMemory(a, b []byte) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// takeBytes removes n bytes from the pieces, and what is empty.
+func takeBytes(pieces *net.Buffers, n int) {
+	rest := *pieces
+	for len(rest) > 0 && n >= len(rest[0]) {
+		n -= len(rest[0])
+		rest = rest[1:]
+	}
+	if n > 0 {
+		rest[0] = rest[0][n:]
+	}
+	*pieces = rest
 }
 
 // records is the connection beneath a tls.Conn. Once there is an encrypted connection, what that

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"net"
 	"syscall"
-
-	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
 // TryWriteBuffers is WriteBuffers that does not wait. Records that find no room are sent by
@@ -14,7 +12,6 @@ func (c *secureConn) TryWriteBuffers(pieces *net.Buffers) (n int64, err error) {
 	if len(c.unsent) > 0 {
 		return 0, syscall.EAGAIN
 	}
-	socket := c.records.Conn.(rtmp.TryWriter)
 	b := c.buffers.Get().(*sendBuffers)
 	defer c.buffers.Put(b)
 	for len(*pieces) > 0 {
@@ -25,7 +22,7 @@ func (c *secureConn) TryWriteBuffers(pieces *net.Buffers) (n int64, err error) {
 		n += taken
 		vector := b.vector
 		b.vector[0] = b.records
-		_, _ = socket.TryWriteBuffers(&b.vector) // the next write finds an error again
+		_, _ = c.socket.TryWriteBuffers(&b.vector) // the next write finds an error again
 		rest := bytes.Join(b.vector, nil)
 		if b.vector = vector; len(rest) > 0 {
 			c.unsent = rest

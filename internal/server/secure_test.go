@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -259,7 +260,8 @@ func securePair(t testing.TB) (server *secureConn, client *tls.Conn, count *coun
 func secured(t testing.TB, ours, theirs net.Conn) (server *secureConn, client *tls.Conn) {
 	t.Helper()
 	id := newIdentity(t)
-	server = newSecureConn(ours, secureConfig(id.get), &sync.Pool{New: newSendBuffers})
+	below, _ := ours.(*socket)
+	server = newSecureConn(ours, below, secureConfig(id.get), &sync.Pool{New: newSendBuffers})
 	client = tls.Client(theirs, &tls.Config{RootCAs: id.roots, ServerName: "127.0.0.1"})
 	done := make(chan error, 1)
 	go func() { done <- client.Handshake() }()
@@ -295,13 +297,56 @@ func TestOneWriteAFlush(t *testing.T) {
 		if err := <-done; err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%v: something else arrived: %v", pieces, err)
 		}
-		// Where a piece of several records ends, one more is not full.
-		most := len(want) + (len(want)/recordSize+1+len(pieces))*overhead
+		most := len(want) + (len(want)+recordSize-1)/recordSize*overhead
 		if out := sum(count.sizes); out > most || len(count.sizes) != (len(want)+sendSize-1)/sendSize {
 			t.Errorf("%v: writes of %v bytes, want at most %d in all, one for each %d of plaintext", pieces, count.sizes, most, sendSize)
 		}
 		count.sizes = nil
 	}
+}
+
+// Pieces that follow one another are put together, whatever came before, and only once if
+// they are the same.
+func TestPiecesPutTogether(t *testing.T) {
+	b := newSendBuffers().(*sendBuffers)
+	frames := make([]byte, 3*plainSize)
+	for i := range frames {
+		frames[i] = byte(i) ^ byte(i>>8)
+	}
+	header, frame, long := frames[:12], frames[12:20_000], frames[20_000:]
+	for i, pieces := range []net.Buffers{
+		{header, frame}, {header, frame}, {header, frame[:500]}, {header, frame[500:1000]}, {frame}, {header, frame}, {}, {frame, header},
+		{header, nil, frame}, {nil, nil}, {long}, {header, long}, {header, long}, {long, header, long}, {nil}, {header, frame},
+	} {
+		want := bytes.Join(pieces, nil)
+		var got []byte
+		for left := slices.Clone(pieces); len(left) > 0; {
+			part := b.next(&left)
+			if len(part) < plainSize && len(left) > 0 {
+				t.Fatalf("%d: took %d bytes, with %d pieces left", i, len(part), len(left))
+			}
+			got = append(got, part...)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%d: %d bytes, want %d; the first %d are right", i, len(got), len(want), common(got, want))
+		}
+	}
+	twice := func() bool {
+		pieces, same := net.Buffers{header, frame}, net.Buffers{header, frame}
+		b.next(&pieces)
+		b.room[0] ^= 1 // to be seen if it is not put together again
+		return b.next(&same)[0] != header[0]
+	}
+	if !twice() {
+		t.Error("the same pieces were put together twice")
+	}
+}
+
+func common(a, b []byte) (n int) {
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // What TLS has to say of itself, because of something it has read, waits for the next write. A

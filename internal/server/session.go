@@ -95,7 +95,7 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 		chunkSizes: rate{limit: maxChunkSizes / time.Minute.Seconds(), burst: maxChunkSizes},
 	}
 	if overTLS {
-		sess.secure = newSecureConn(c, s.tls, &s.tlsBuffers)
+		sess.secure = newSecureConn(c, c.socket, s.tls, &s.tlsBuffers)
 		sess.rtmp = rtmp.NewConn(sess.secure, sess.secure)
 	} else {
 		sess.rtmp = rtmp.NewConn(c, c.socket)

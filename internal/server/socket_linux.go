@@ -118,16 +118,3 @@ func systemCall(what, fd uintptr, p unsafe.Pointer, n int) (int, syscall.Errno) 
 		}
 	}
 }
-
-// takeBytes removes n bytes from the pieces, and what is empty.
-func takeBytes(pieces *net.Buffers, n int) {
-	rest := *pieces
-	for len(rest) > 0 && n >= len(rest[0]) {
-		n -= len(rest[0])
-		rest = rest[1:]
-	}
-	if n > 0 {
-		rest[0] = rest[0][n:]
-	}
-	*pieces = rest
-}

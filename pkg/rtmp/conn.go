@@ -46,8 +46,8 @@ type Conn struct {
 	vec       net.Buffers // scratch of WriteChunks
 }
 
-// BuffersWriter is a writer of its own kind for WriteChunks. It uses up the pieces,
-// also when it fails.
+// BuffersWriter is a writer of its own kind for WriteChunks. It uses up the list of pieces,
+// also when it fails. The pieces themselves never change, not even later.
 type BuffersWriter interface {
 	WriteBuffers(pieces *net.Buffers) (int64, error)
 }
