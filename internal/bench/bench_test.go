@@ -153,23 +153,23 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T) string {
+func serve(t *testing.T, c server.Config) string {
 	t.Helper()
-	s := running(t, server.Config{Listen: []string{"127.0.0.1:0"}})
+	c.Listen = []string{"127.0.0.1:0"}
+	s := running(t, c)
 	return "rtmp://" + s.Addresses()[0].String() + "/live/bench"
 }
 
 // serveTLS has a certificate that nobody knows.
-func serveTLS(t *testing.T) string {
+func serveTLS(t *testing.T, c server.Config) string {
 	t.Helper()
 	pair, err := tls.X509KeyPair(certtest.New(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := running(t, server.Config{
-		ListenTLS:      []string{"127.0.0.1:0"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil },
-	})
+	c.ListenTLS = []string{"127.0.0.1:0"}
+	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }
+	s := running(t, c)
 	return "rtmps://" + s.AddressesTLS()[0].String() + "/live/bench"
 }
 
@@ -195,11 +195,11 @@ func running(t *testing.T, c server.Config) *server.Server {
 func TestRun(t *testing.T) {
 	o := Options{Publishers: 2, Players: 6, Slow: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "hevc", Duration: 2 * time.Second, Ramp: 100 * time.Millisecond}
 	t.Run("RTMP", func(t *testing.T) {
-		o.URL = serve(t)
+		o.URL = serve(t, server.Config{})
 		runAll(t, o)
 	})
 	t.Run("RTMPS", func(t *testing.T) {
-		o.URL, o.AnyCert = serveTLS(t), true
+		o.URL, o.AnyCert = serveTLS(t, server.Config{}), true
 		runAll(t, o)
 	})
 }
@@ -252,7 +252,7 @@ func underWay(t *testing.T, o Options) (stop func() (*Result, error)) {
 
 // A stream that somebody else publishes has no share that could be known.
 func TestRunPlayersOnly(t *testing.T) {
-	o := Options{URL: serve(t), Publishers: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "h264", Duration: time.Hour}
+	o := Options{URL: serve(t, server.Config{}), Publishers: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "h264", Duration: time.Hour}
 	stop := underWay(t, o)
 	o.Publishers, o.Players, o.Duration = 0, 2, time.Second
 	r, err := Run(t.Context(), o, nil)
@@ -265,7 +265,7 @@ func TestRunPlayersOnly(t *testing.T) {
 }
 
 func TestRunFails(t *testing.T) {
-	url := serve(t)
+	url := serve(t, server.Config{})
 	o := Options{URL: url, Publishers: 1, Players: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second, Codec: "h264", Duration: time.Hour}
 	stop := underWay(t, o)
 	if _, err := Run(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), "publish "+url) || !strings.Contains(err.Error(), "BadName") {
@@ -275,7 +275,7 @@ func TestRunFails(t *testing.T) {
 		t.Errorf("what was measured before it was interrupted is gone: %v", err)
 	}
 
-	o.URL = serveTLS(t)
+	o.URL = serveTLS(t, server.Config{})
 	if _, err := Run(t.Context(), o, nil); !errors.As(err, new(*tls.CertificateVerificationError)) {
 		t.Errorf("a certificate that nobody knows: %v", err)
 	}
@@ -333,7 +333,7 @@ func TestRedact(t *testing.T) {
 
 // Nothing that comes out of a run tells a secret: results, problems, errors.
 func TestNoSecrets(t *testing.T) {
-	o := Options{URL: serve(t) + "?token=SECRET", Publishers: 1, Players: 1, Bitrate: 1e6, FPS: 30, GOP: 250 * time.Millisecond, Codec: "h264", Duration: time.Second}
+	o := Options{URL: serve(t, server.Config{}) + "?token=SECRET", Publishers: 1, Players: 1, Bitrate: 1e6, FPS: 30, GOP: 250 * time.Millisecond, Codec: "h264", Duration: time.Second}
 	o.URL = strings.Replace(o.URL, "://", "://me:SECRET@", 1)
 	result, err := Run(t.Context(), o, nil)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 
 // discard counts what comes and, without TLS, has the system throw it away (MSG_TRUNC,
 // tcp(7)).
-func (c counter) discard() error {
-	conn, ok := c.Conn.(*net.TCPConn)
+func (d *discarder) discard() error {
+	conn, ok := d.Conn.(*net.TCPConn)
 	if !ok {
-		return c.readAll()
+		return d.readAll()
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -36,6 +36,8 @@ func (c counter) discard() error {
 		case n == 0:
 			return io.EOF
 		}
-		c.bytes.Add(int64(n))
+		if err := d.count(int(n)); err != nil {
+			return err
+		}
 	}
 }

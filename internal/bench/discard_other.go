@@ -3,4 +3,4 @@
 package bench
 
 // discard counts what comes.
-func (c counter) discard() error { return c.readAll() }
+func (d *discarder) discard() error { return d.readAll() }

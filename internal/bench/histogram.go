@@ -44,7 +44,7 @@ func (h *histogram) add(d time.Duration) {
 }
 
 // quantiles returns the durations that these shares of what was added do not exceed, and
-// adds the counts to those of sum, if there is one.
+// how much was added.
 func (h *histogram) quantiles(shares ...float64) (all []time.Duration, n uint64) {
 	for i := range h.counts {
 		n += uint64(h.counts[i].Load())

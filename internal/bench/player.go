@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,26 +26,6 @@ func newPlayer(s *stream, reads bool) *player {
 	p := &player{stream: s, reads: reads, here: make(chan struct{})}
 	p.joined = sync.OnceFunc(func() { close(p.here) })
 	return p
-}
-
-// counter counts what is read of a connection, above TLS.
-type counter struct {
-	net.Conn
-	bytes *atomic.Int64
-}
-
-func (c counter) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.bytes.Add(int64(n))
-	return n, err
-}
-
-// readAll reads to the end.
-func (c counter) readAll() error {
-	if _, err := io.Copy(io.Discard, struct{ io.Reader }{c}); err != nil {
-		return err
-	}
-	return io.EOF
 }
 
 // play plays until the context ends.
@@ -86,7 +64,7 @@ func (r *run) play(ctx context.Context, p *player) error {
 	case p.reads:
 		return r.readStamps(client, begin)
 	}
-	return count.discard()
+	return r.discarder(count, client.Conn).discard()
 }
 
 // readStamps reads messages to the end. Frames from before the player joined are what the

@@ -252,7 +252,14 @@ func (c *Conn) acknowledge() error {
 		return nil
 	}
 	c.acknowledged = c.received
-	return c.WriteMessages(controlMessage(TypeAck, uint32(c.received)))
+	return c.WriteMessages(Ack(c.received))
+}
+
+// Detach ends reading, for a reader that goes on without messages: so many bytes have
+// been received, those that were read ahead included, and an acknowledgement is due after
+// step more at the latest.
+func (c *Conn) Detach() (received uint64, step int) {
+	return c.received + uint64(c.br.Buffered()), c.ackStep()
 }
 
 // ackStep is after how many bytes an acknowledgement is due.
@@ -264,6 +271,10 @@ const minAckStep = 16 << 10
 func controlMessage(kind uint8, v uint32) Message {
 	return Message{Type: kind, Body: binary.BigEndian.AppendUint32(nil, v)}
 }
+
+// Ack acknowledges that so many bytes were received after the handshake. On the wire the
+// number wraps at 2^32 (RTMP 5.4.3).
+func Ack(received uint64) Message { return controlMessage(TypeAck, uint32(received)) }
 
 // SetChunkSize is the announcement of ChunkSize for what we send.
 func SetChunkSize() Message { return controlMessage(TypeSetChunkSize, ChunkSize) }

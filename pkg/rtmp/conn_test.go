@@ -28,7 +28,8 @@ var controls = []struct {
 	{"StreamEOF", UserControl(EventStreamEOF, 1), "02 000000 000006 04 00000000 0001 00000001", nil},
 	{"PingRequest", UserControl(EventPingRequest, 0x01020304), "02 000000 000006 04 00000000 0006 01020304", nil},
 	{"PingResponse", UserControl(EventPingResponse, 0x01020304), "02 000000 000006 04 00000000 0007 01020304", nil},
-	{"Ack", controlMessage(TypeAck, 1000), "02 000000 000004 03 00000000 000003E8", nil},
+	{"Ack", Ack(1000), "02 000000 000004 03 00000000 000003E8", nil},
+	{"Ack after 4 GiB", Ack(1<<32 + 1000), "02 000000 000004 03 00000000 000003E8", nil},
 	{"Abort", controlMessage(TypeAbort, 6), "02 000000 000004 02 00000000 00000006", nil},
 }
 
@@ -190,6 +191,19 @@ func TestAcknowledgeTinyWindow(t *testing.T) {
 	}
 	if got := acks(t, answers.Bytes()); len(got) != len(b)/(minAckStep+112) {
 		t.Errorf("%d acknowledgements of %d bytes: %d", len(got), len(b), got)
+	}
+}
+
+// What was read ahead of the messages has been received too.
+func TestDetach(t *testing.T) {
+	b := AppendMessage(nil, audio(0, make([]byte, 100)), defaultChunkSize)
+	c, _ := newReader(bytes.NewReader(bytes.Repeat(b, 3)))
+	c.window = 4 * minAckStep
+	if _, err := c.ReadMessage(); err != nil {
+		t.Fatal(err)
+	}
+	if received, step := c.Detach(); received != uint64(3*len(b)) || step != 2*minAckStep {
+		t.Errorf("received %d, an acknowledgement after %d; want %d and %d", received, step, 3*len(b), 2*minAckStep)
 	}
 }
 
