@@ -48,8 +48,11 @@ another. Its players decrypt everything.
 
 What is shown of the URL lacks its password and the values of its query.
 
-Exit status: 0 measured; 1 it could not be, or publishers or players lost their
-connection; 2 wrong arguments.`,
+Measuring begins when every player has seen a keyframe. Those that see none within 15 s
+of the last one's start are given up, and lost.
+
+Exit status: 0 measured, and nobody was lost; 1 it could not be, publishers or players
+lost their connection, or players got no keyframe; 2 wrong arguments.`,
 		Example: `  rtmptool bench rtmp://127.0.0.1/live/bench
   rtmptool bench rtmp://127.0.0.1/live/bench --players 200 --pid $(pidof rtmptool)
   rtmptool bench rtmp://127.0.0.1/live/bench --publishers 100 --players 1 --bitrate 2M
@@ -136,24 +139,31 @@ func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) err
 		}
 	}
 	if err == nil {
-		err = lostConnections(result)
+		err = lost(result)
 	}
 	return err
 }
 
-// lostConnections is an error if somebody did not stay to the end.
-func lostConnections(r *bench.Result) error {
-	var who []string
+// lost is an error if somebody did not stay to the end, or was never there.
+func lost(r *bench.Result) error {
+	var who, all []string
 	if r.LostPublishers > 0 {
 		who = append(who, fmt.Sprintf("%d of %d publishers", r.LostPublishers, r.Publishers))
 	}
-	if r.Lost > 0 {
-		who = append(who, fmt.Sprintf("%d of %d players", r.Lost, r.Players))
+	players := r.Players + r.Slow
+	if n := r.Lost - r.WithoutKeyframe; n > 0 {
+		who = append(who, fmt.Sprintf("%d of %d players", n, players))
 	}
-	if who == nil {
+	if who != nil {
+		all = append(all, strings.Join(who, " and ")+" lost their connection")
+	}
+	if r.WithoutKeyframe > 0 {
+		all = append(all, fmt.Sprintf("%d of %d players got no keyframe", r.WithoutKeyframe, players))
+	}
+	if all == nil {
 		return nil
 	}
-	return hintError{errors.New(strings.Join(who, " and ") + " lost their connection"), "the result's problems and the server's log tell why"}
+	return hintError{errors.New(strings.Join(all, ", ")), "the result's problems and the server's log tell why"}
 }
 
 // rateValue is a flag's number of bits a second: "500k", "4M", "2500000".

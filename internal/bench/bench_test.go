@@ -296,6 +296,40 @@ func TestRunFails(t *testing.T) {
 	}
 }
 
+// Players that never see a keyframe are lost, also beside others that do.
+func TestWithoutKeyframe(t *testing.T) {
+	o := Options{URL: serve(t, server.Config{}), Publishers: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 4, Codec: "h264", Duration: time.Hour}
+	stop := underWay(t, o)
+	o.Publishers, o.Players, o.Slow, o.Duration = 0, 2, 1, time.Second
+	r := newRun(o)
+	r.patience = 3 * time.Second
+	missing := &stream{url: o.URL + "_missing"}
+	r.streams = append(r.streams, missing)
+	ctx, cancel := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	if err := r.startPlayers(t.Context(), ctx, &working); err != nil {
+		t.Fatal(err)
+	}
+	got := r.measure(t.Context(), process{}, nil)
+	if got.Lost != 3 || got.WithoutKeyframe != 3 || got.PerSecond[0].Players != 2 {
+		t.Errorf("%+v", got)
+	}
+	if want := "player: no keyframe of " + missing.url + " came within 3s: is it published?"; !slices.Equal(got.Problems, []string{want}) || got.More != 2 {
+		t.Errorf("%q and %d more, want %q and 2", got.Problems, got.More, want)
+	}
+
+	alone := newRun(o)
+	alone.patience, alone.streams = time.Millisecond, []*stream{missing}
+	if err := alone.startPlayers(t.Context(), ctx, &working); err == nil || !strings.Contains(err.Error(), "nothing was played: player: no keyframe of "+missing.url) {
+		t.Errorf("%v", err)
+	}
+	cancel()
+	working.Wait()
+	if _, err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Publishers that are lost count, also where nobody plays.
 func TestLostPublishers(t *testing.T) {
 	s := server.New(server.Config{Listen: []string{"127.0.0.1:0"}})
@@ -417,7 +451,7 @@ func sample() *Result {
 	r := &Result{
 		Schema: 1, URL: "rtmp://127.0.0.1/live/bench", Began: time.Date(2026, 1, 15, 14, 30, 22, 0, time.UTC), Seconds: 3,
 		Publishers: 1, Players: 200, Slow: 1, Bitrate: 4e6, FPS: 30, Codec: "h264", GOP: 2, Ramp: 0.5, Duration: 3,
-		Published: Traffic{1.5e6, 5e5}, Delivered: Traffic{300e6, 100e6}, Share: 1, LeastShare: 0.9987, Lost: 1,
+		Published: Traffic{1.5e6, 5e5}, Delivered: Traffic{300e6, 100e6}, Share: 1, LeastShare: 0.9987, Lost: 3, WithoutKeyframe: 2,
 		Frames: 1800, Gaps: 1, Missing: 2,
 		Latency: Latency{1.25, 4.5, 9, 12.5}, FirstKeyframe: Latency{3, 8, 9, 9.5}, Late: Latency{0.5, 1.25, 2, 3},
 		Server:    &Usage{CPU: 0.2, PerGB: 0.667, PerDelivery: 4.5, Peak: 32e6},
@@ -438,7 +472,7 @@ func TestText(t *testing.T) {
 	const want = `rtmp://127.0.0.1/live/bench  1 publisher of 4.0 Mbit/s h264, 200 players and 1 that stopped reading, 3 s
   published      4.0 Mbit/s, 1.5 MB
   delivered      800.0 Mbit/s, 300.0 MB, 100.00 % (the player that got least: 99.87 %)
-  lost           1 player
+  lost           3 players, 2 of them without a keyframe
   gaps           1 in 1800 frames, 2 frames missing (of 1 player in 10)
   latency        p50 1.2 ms, p99 4.5 ms, p99.9 9.0 ms, max 12.5 ms
   first keyframe p50 3.0 ms, p99 8.0 ms, p99.9 9.0 ms, max 9.5 ms
@@ -464,7 +498,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &got); err != nil || strings.Count(b.String(), "\n") != 1 {
 		t.Fatalf("%v\n%s", err, b.String())
 	}
-	if got["schema"] != 1.0 || got["least_share"] != 0.9987 || got["gop_s"] != 2.0 || got["ramp_s"] != 0.5 || got["duration_s"] != 3.0 || got["latency_ms"].(map[string]any)["p99.9"] != 9.0 || len(got["per_second"].([]any)) != 3 {
+	if got["schema"] != 1.0 || got["least_share"] != 0.9987 || got["without_keyframe"] != 2.0 || got["gop_s"] != 2.0 || got["ramp_s"] != 0.5 || got["duration_s"] != 3.0 || got["latency_ms"].(map[string]any)["p99.9"] != 9.0 || len(got["per_second"].([]any)) != 3 {
 		t.Errorf("%s", b.String())
 	}
 }

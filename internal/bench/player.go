@@ -19,6 +19,7 @@ type player struct {
 	bytesAt int64 // when counting began
 	lost    atomic.Bool
 	here    chan struct{} // closed with the first keyframe, or an error
+	watched bool          // got a keyframe; known once it is here
 	joined  func()
 }
 
@@ -28,34 +29,27 @@ func newPlayer(s *stream, reads bool) *player {
 	return p
 }
 
-// play plays until the context ends.
-func (r *run) play(ctx context.Context, p *player) error {
+// play plays until the context ends, if there is a keyframe before joining ends.
+func (r *run) play(ctx, joining context.Context, p *player) error {
 	address, err := rtmp.ParseAddress(p.stream.url)
 	if err != nil {
 		return err
 	}
 	begin := r.now()
-	conn, err := r.dial(ctx, address)
+	conn, err := r.dial(joining, address)
 	if err != nil {
-		return err
+		return r.notHere(joining, p, err)
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	joined := context.AfterFunc(joining, func() { conn.Close() })
 	count := counter{conn, &p.bytes}
 	client := rtmp.NewClient(rtmp.NewConn(count, conn), address)
-	if err := client.Play(); err != nil {
-		return err
+	if err := awaitKey(client); err != nil || !joined() {
+		return r.notHere(joining, p, err)
 	}
-	for {
-		m, err := client.ReadMessage()
-		if err != nil {
-			return fmt.Errorf("before the first keyframe: %w", err)
-		}
-		if m.Type == rtmp.TypeVideo && isKey(m.Body) {
-			break
-		}
-	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	r.first.add(r.now() - begin)
+	p.watched = true
 	p.joined()
 	switch {
 	case p.slow:
@@ -65,6 +59,30 @@ func (r *run) play(ctx context.Context, p *player) error {
 		return r.readStamps(client, begin)
 	}
 	return r.discarder(count, client.Conn).discard()
+}
+
+// awaitKey asks for a stream and reads up to its first keyframe.
+func awaitKey(client *rtmp.Client) error {
+	if err := client.Play(); err != nil {
+		return err
+	}
+	for {
+		m, err := client.ReadMessage()
+		if err != nil {
+			return fmt.Errorf("before the first keyframe: %w", err)
+		}
+		if m.Type == rtmp.TypeVideo && isKey(m.Body) {
+			return nil
+		}
+	}
+}
+
+// notHere is why a player did not get as far as its first keyframe.
+func (r *run) notHere(joining context.Context, p *player, err error) error {
+	if joining.Err() != nil { // and whatever else it says comes of that
+		return fmt.Errorf("no keyframe of %s came within %v: is it published?", p.stream.url, r.patience)
+	}
+	return err
 }
 
 // readStamps reads messages to the end. Frames from before the player joined are what the

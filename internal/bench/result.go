@@ -28,7 +28,9 @@ type Result struct {
 	// Of what was published, to all players and to the one that got least; 0 without publishers.
 	Share      float64 `json:"share"`
 	LeastShare float64 `json:"least_share"`
-	Lost       int     `json:"lost"` // players whose connection ended
+
+	Lost            int `json:"lost"`             // players whose connection ended, or that saw no keyframe
+	WithoutKeyframe int `json:"without_keyframe"` // of these, the latter
 
 	LostPublishers int `json:"lost_publishers"`
 
@@ -74,14 +76,13 @@ type Usage struct {
 
 // Second is one second of a run.
 type Second struct {
-	At       int     `json:"at"` // s, from 1
-	Out      int64   `json:"out_bytes"`
-	In       int64   `json:"in_bytes"`
-	Latency  Latency `json:"latency_ms"`
-	Missing  int64   `json:"missing"`
-	Server   float64 `json:"server_cpu"` // share of one processor
-	Players  int     `json:"players"`
-	Duration int     `json:"-"` // of the run, s
+	At      int     `json:"at"` // s, from 1
+	Out     int64   `json:"out_bytes"`
+	In      int64   `json:"in_bytes"`
+	Latency Latency `json:"latency_ms"`
+	Missing int64   `json:"missing"`
+	Server  float64 `json:"server_cpu"` // share of one processor
+	Players int     `json:"players"`
 }
 
 func (h *histogram) latency() Latency {
@@ -141,7 +142,7 @@ func (r *run) measure(ctx context.Context, server process, watch func(Second)) *
 		now := r.totals(server)
 		second := Second{
 			At: at, Out: now.out - last.out, In: now.in - last.in, Missing: now.missing - last.missing, Players: r.left(),
-			Latency: r.second.Swap(new(histogram)).latency(), Server: (now.cpu - last.cpu).Seconds(), Duration: int(o.Duration / time.Second),
+			Latency: r.second.Swap(new(histogram)).latency(), Server: (now.cpu - last.cpu).Seconds(),
 		}
 		result.PerSecond = append(result.PerSecond, second)
 		if watch != nil {
@@ -177,7 +178,14 @@ func (r *run) sum(result *Result, took time.Duration, first, last totals) {
 	result.Delivered = Traffic{last.out - first.out, float64(last.out-first.out) / took.Seconds()}
 	result.Frames, result.Gaps, result.Missing = r.frames.Load(), r.gaps.Load(), r.missing.Load()
 	result.Latency, result.FirstKeyframe, result.Late = r.latency.latency(), r.first.latency(), r.late.latency()
-	result.Lost = result.Players - r.left()
+	for _, p := range r.players {
+		if p.lost.Load() {
+			result.Lost++
+		}
+		if !p.watched {
+			result.WithoutKeyframe++
+		}
+	}
 	for _, s := range r.streams {
 		if s.lost.Load() {
 			result.LostPublishers++

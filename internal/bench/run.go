@@ -73,12 +73,13 @@ const (
 	sampled    = 10 // one player in so many reads stamps
 	connecting = 50 // publishers at once
 	dialLimit  = 10 * time.Second
-	joinLimit  = 15 * time.Second // for the first keyframe, once everybody has joined
+	joinLimit  = 15 * time.Second
 )
 
 // run is a run at work. Everything that publishers and players count is atomic.
 type run struct {
 	options  Options
+	patience time.Duration // with first keyframes, once the last player has been started
 	source   *source
 	began    time.Time
 	streams  []*stream
@@ -141,12 +142,7 @@ func Run(ctx context.Context, o Options, watch func(Second)) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, began: time.Now(), secrets: secrets(o.URL)}
-	r.source, _ = o.source()
-	r.second.Store(new(histogram))
-	for i := range max(o.Publishers, 1) {
-		r.streams = append(r.streams, &stream{url: streamURL(o.URL, i, o.Publishers), ready: make(chan struct{})})
-	}
+	r := newRun(o)
 	all, stop := context.WithCancel(context.Background())
 	var working sync.WaitGroup
 	defer working.Wait()
@@ -159,6 +155,17 @@ func Run(ctx context.Context, o Options, watch func(Second)) (*Result, error) {
 		return nil, redacted{err, r.secrets}
 	}
 	return r.measure(ctx, server, watch), nil
+}
+
+// newRun takes options that have been checked.
+func newRun(o Options) *run {
+	r := &run{options: o, patience: joinLimit, began: time.Now(), secrets: secrets(o.URL)}
+	r.source, _ = o.source()
+	r.second.Store(new(histogram))
+	for i := range max(o.Publishers, 1) {
+		r.streams = append(r.streams, &stream{url: streamURL(o.URL, i, o.Publishers), ready: make(chan struct{})})
+	}
+	return r
 }
 
 // streamURL gives each of several publishers a key of its own.
@@ -217,7 +224,7 @@ func (r *run) startPublishers(ctx, all context.Context, working *sync.WaitGroup)
 	return nil
 }
 
-// startPlayers returns when everybody has seen a keyframe, or no more are to be expected.
+// startPlayers returns when everybody has seen a keyframe, or has been given up.
 func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) error {
 	for range r.options.Players {
 		for _, s := range r.streams {
@@ -231,6 +238,8 @@ func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) er
 			r.players = append(r.players, p)
 		}
 	}
+	joining, giveUp := context.WithCancel(all)
+	defer giveUp()
 	begin := time.Now()
 	for i, p := range r.players {
 		joins := begin.Add(r.options.Ramp * time.Duration(i) / time.Duration(len(r.players)))
@@ -240,19 +249,17 @@ func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) er
 			return ctx.Err()
 		}
 		working.Go(func() {
-			if err := r.play(all, p); err != nil && all.Err() == nil {
+			if err := r.play(all, joining, p); err != nil && all.Err() == nil {
 				p.lost.Store(true)
 				r.problem("player: %v", err)
 			}
 			p.joined()
 		})
 	}
-	limit := time.After(joinLimit)
+	defer time.AfterFunc(r.patience, giveUp).Stop()
 	for _, p := range r.players {
 		select {
 		case <-p.here:
-		case <-limit:
-			return r.none()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -260,24 +267,15 @@ func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) er
 	return r.none()
 }
 
-// none is an error if there is not one player, where there should be some.
+// none is an error if not one player saw a keyframe, where there should be some.
 func (r *run) none() error {
-	for _, p := range r.players {
-		select {
-		case <-p.here:
-			if !p.lost.Load() {
-				return nil
-			}
-		default:
-		}
-	}
-	if len(r.players) == 0 {
+	watched := func(p *player) bool { return p.watched }
+	if len(r.players) == 0 || slices.ContainsFunc(r.players, watched) {
 		return nil
 	}
-	if len(r.problems.all) > 0 {
-		return fmt.Errorf("no player got a keyframe: %s", r.problems.all[0])
-	}
-	return fmt.Errorf("no player got a keyframe within %v: is %s published?", joinLimit, r.streams[0].url)
+	r.problems.mu.Lock()
+	defer r.problems.mu.Unlock()
+	return fmt.Errorf("nothing was played: %s", r.problems.all[0])
 }
 
 // dial includes the TLS handshake, where there is one.

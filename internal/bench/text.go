@@ -76,7 +76,11 @@ func (r *Result) rows() (rows []row) {
 		}
 		add("delivered", "%s", text)
 		if r.Lost > 0 {
-			add("lost", "%s", count(r.Lost, "player"))
+			text := count(r.Lost, "player")
+			if r.WithoutKeyframe > 0 {
+				text += fmt.Sprintf(", %d of them without a keyframe", r.WithoutKeyframe)
+			}
+			add("lost", "%s", text)
 		}
 		if r.Frames > 0 {
 			add("gaps", "%d in %d frames, %d frames missing (of 1 player in %d)", r.Gaps, r.Frames, r.Missing, sampled)
