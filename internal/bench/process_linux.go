@@ -27,7 +27,7 @@ func self() process { return process{os.Getpid()} }
 
 // usage returns the processor time since it began, that of children that have ended
 // included, and the most memory that was resident, in bytes (proc_pid_stat(5),
-// proc_pid_status(5)).
+// proc_pid_status(5)); false if there is none, or it has ended.
 func (p process) usage() (cpu time.Duration, peak int64, ok bool) {
 	if p.pid == 0 {
 		return 0, 0, false
@@ -43,6 +43,10 @@ func (p process) usage() (cpu time.Duration, peak int64, ok bool) {
 		fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 		if len(fields) < 15 {
 			continue
+		}
+		const zombie = "Z" // has ended, and is still there for its parent to ask how
+		if pid == p.pid && string(fields[0]) == zombie {
+			return 0, 0, false
 		}
 		parents[pid], _ = strconv.Atoi(string(fields[1]))
 		const tick = 10 * time.Millisecond // USER_HZ

@@ -98,7 +98,7 @@ type totals struct {
 	cpu               time.Duration
 }
 
-func (r *run) totals(server process) (t totals) {
+func (r *run) totals(server *meter) (t totals) {
 	for _, s := range r.streams {
 		t.in += s.bytes.Load()
 		t.messages += s.messages.Load()
@@ -109,12 +109,12 @@ func (r *run) totals(server process) (t totals) {
 		}
 	}
 	t.missing = r.missing.Load()
-	t.cpu, _, _ = server.usage()
+	t.cpu = server.read()
 	return t
 }
 
 // measure counts for the duration, or until the context ends.
-func (r *run) measure(ctx context.Context, server process, watch func(Second)) *Result {
+func (r *run) measure(ctx context.Context, process process, watch func(Second)) *Result {
 	o := r.options
 	result := &Result{
 		Schema: 1, URL: redact(o.URL), Publishers: o.Publishers, Players: o.Players * len(r.streams), Slow: o.Slow * len(r.streams),
@@ -127,8 +127,8 @@ func (r *run) measure(ctx context.Context, server process, watch func(Second)) *
 	for _, p := range r.players {
 		p.bytesAt = p.bytes.Load()
 	}
-	first := r.totals(server)
-	own, _, _ := self().usage()
+	server, generator := &meter{process: process}, &meter{process: self()}
+	first, own := r.totals(server), generator.read()
 	r.counting.Store(true)
 	begin, last := time.Now(), first
 	every := time.NewTicker(time.Second)
@@ -151,12 +151,16 @@ func (r *run) measure(ctx context.Context, server process, watch func(Second)) *
 		last = now
 	}
 	r.counting.Store(false)
-	r.sum(result, time.Since(begin), first, r.totals(server))
-	if result.Server = usageOf(server, first.cpu); result.Server != nil {
-		result.Server.share(result, last.messages-first.messages)
+	end := r.totals(server)
+	if o.PID != 0 && server.ended {
+		r.problem("process %d of the server ended: its figures are those from before", o.PID)
 	}
-	if result.Generator = usageOf(self(), own); result.Generator != nil {
-		result.Generator.share(result, last.messages-first.messages)
+	r.sum(result, time.Since(begin), first, end)
+	result.Server, result.Generator = server.since(first.cpu), generator.since(own)
+	for _, u := range []*Usage{result.Server, result.Generator} {
+		if u != nil {
+			u.share(result, end.messages-first.messages)
+		}
 	}
 	result.warn()
 	return result
@@ -241,14 +245,6 @@ func (r *Result) warn() {
 	if all := float64(r.Processors) * r.Seconds; all > 0 && cpu >= tooBusy*all {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s used %.0f %% of %s: use less load or another machine", who, cpu/all*100, count(r.Processors, "processor")))
 	}
-}
-
-func usageOf(p process, before time.Duration) *Usage {
-	cpu, peak, ok := p.usage()
-	if !ok {
-		return nil
-	}
-	return &Usage{CPU: (cpu - before).Seconds(), Peak: peak}
 }
 
 // share divides the processor time among what was done with it.
