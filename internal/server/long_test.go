@@ -4,8 +4,6 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,14 +119,18 @@ func sendTo(t *testing.T, publication *live.Publication) (send func(rtmp.Message
 			t.Fatal(err)
 		}
 	}
-	for n, config := range []string{longAVC, longAAC} {
-		body, err := hex.DecodeString(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		send([]rtmp.Message{video(0, string(body)), audio(0, string(body))}[n])
-	}
+	send(video(0, unhex(t, longAVC)))
+	send(audio(0, unhex(t, longAAC)))
 	return send
+}
+
+func unhex(t *testing.T, digits string) string {
+	t.Helper()
+	b, err := hex.DecodeString(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func skipUnderRace(t *testing.T) {
@@ -136,72 +138,6 @@ func skipUnderRace(t *testing.T) {
 	if os.Getenv("RTMPTOOL_RACE") != "" {
 		t.Skip("millions of packets take too long with the race detector")
 	}
-}
-
-// However long a stream lasts, the relay keeps no more of it: after 12 h the heap is what
-// it was after the first 5 %. One viewer takes everything, one takes nothing.
-func TestHeapOfALongStream(t *testing.T) {
-	skipUnderRace(t)
-	const frames, gop, one = 12 * 3600 * 25, 50, 40 * time.Millisecond
-	synctest.Test(t, func(t *testing.T) {
-		streams := live.NewRegistry(live.Config{})
-		publication, err := streams.Publish("live/long", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		send := sendTo(t, publication)
-		stuck, viewer := streams.Subscribe("live/long"), streams.Subscribe("live/long")
-		watching := make(chan int)
-		go func() {
-			n := 0
-			for {
-				b, err := viewer.Next(t.Context(), time.Time{})
-				if n += len(b.Packets); err != nil || b.End {
-					watching <- n
-					return
-				}
-			}
-		}()
-		var early int
-		for n := range frames {
-			at := uint32(time.Duration(n) * one / time.Millisecond)
-			frame := interFrame
-			if n%gop == 0 {
-				frame = keyFrame
-			}
-			send(audio(at, aacFrame("sound")))
-			send(video(at, frame(strings.Repeat("picture ", 100))))
-			if n == 0 {
-				if _, err := stuck.Next(t.Context(), time.Time{}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			time.Sleep(one)
-			if n == frames/20 {
-				early = heap()
-			}
-		}
-		late := heap()
-		t.Logf("%d bytes after the first 5 %%, %d after 12 h", early, late)
-		if late > early+early/10 {
-			t.Errorf("the heap has grown from %d to %d bytes, at most 10 %% are allowed", early, late)
-		}
-		publication.Close()
-		if n := <-watching; n < 2*frames {
-			t.Errorf("the viewer got %d packets of %d frames", n, 2*frames)
-		}
-		viewer.Close()
-		stuck.Close()
-	})
-}
-
-// heap is what it holds, in bytes.
-func heap() int {
-	runtime.GC()
-	runtime.GC() // what pools keep goes with the second one
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc)
 }
 
 func wantTimes(t *testing.T, r *recfile.Recording, long time.Duration, jumps int) {
