@@ -37,11 +37,13 @@ is delivered, gaps, the latency of video frames, the time to the first keyframe,
 with the server's process id what it costs. Each frame carries a stamp that servers
 pass on. With several publishers the keys of the streams are key_1, key_2 and so on.
 
-Latency is from the moment a frame was due to be sent until a player has read it all;
-one player in ten reads stamps, the others only count bytes, and acknowledge them about
-once a second. A warning tells when the machine may be the limit and not the server: when
-one frame in a hundred is written more than 10 ms late, or bench and the server (with
---pid) use 80 % of the processors. Then measure with less load, or from another machine.
+Latency is from the moment a frame was due to be sent until a player has read it all; of
+streams that somebody else publishes there is none. One player in ten reads stamps, the
+others only count bytes, and acknowledge them about once a second.
+
+A warning tells when the machine may be the limit and not the server: when one frame in a
+hundred is written more than 10 ms late, or bench and the server (with --pid) use 80 % of
+the processors. Then measure with less load, or from another machine.
 
 rtmps://HOST/app/key publishes and plays over TLS, on port 443 unless the URL names
 another. Its players decrypt everything.

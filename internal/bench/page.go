@@ -22,7 +22,7 @@ func HTML(w io.Writer, r *Result) error {
 		in, out = append(in, float64(s.In)*8/1e6), append(out, float64(s.Out)*8/1e6)
 	}
 	var charts []chart
-	if r.Frames > 0 {
+	if r.Latency != (Latency{}) {
 		charts = append(charts, newChart("Latency of a video frame", "ms", line{"p50", p50}, line{"p99", p99}, line{"max", most}))
 	}
 	if r.Publishers > 0 {

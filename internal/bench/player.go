@@ -88,7 +88,8 @@ func (r *run) notHere(joining context.Context, p *player, err error) error {
 // readStamps reads messages to the end. Frames from before the player joined are what the
 // server had kept for it: their age is no latency.
 func (r *run) readStamps(client *rtmp.Client, joined time.Duration) error {
-	next, known := uint64(0), false
+	var last stamp
+	known := false
 	for {
 		m, err := client.ReadMessage()
 		if err != nil {
@@ -101,16 +102,19 @@ func (r *run) readStamps(client *rtmp.Client, joined time.Duration) error {
 		if !ok {
 			continue
 		}
-		if r.counting.Load() && s.due >= joined {
-			took := r.now() - s.due
-			r.latency.add(took)
-			r.second.Load().add(took)
+		ours := s.run == r.id
+		if r.counting.Load() && (!ours || s.due >= joined) {
+			if ours {
+				took := r.now() - s.due
+				r.latency.add(took)
+				r.second.Load().add(took)
+			}
 			r.frames.Add(1)
-			if known && s.frame > next {
+			if known && s.run == last.run && s.frame > last.frame+1 {
 				r.gaps.Add(1)
-				r.missing.Add(int64(s.frame - next))
+				r.missing.Add(int64(s.frame - last.frame - 1))
 			}
 		}
-		next, known = s.frame+1, true
+		last, known = s, true
 	}
 }

@@ -56,7 +56,7 @@ func (r *run) publish(ctx context.Context, s *stream, phase time.Duration, early
 		for ; time.Duration(sounds)*aacTime < at; sounds++ {
 			p.add(rtmp.Message{Type: rtmp.TypeAudio, Body: aacFrame}, time.Duration(sounds)*aacTime)
 		}
-		body = r.source.appendFrame(body[:0], n == 0 || (n+early)%r.source.gop == 0, stamp{due, uint64(n)})
+		body = r.source.appendFrame(body[:0], n == 0 || (n+early)%r.source.gop == 0, stamp{r.id, due, uint64(n)})
 		p.add(rtmp.Message{Type: rtmp.TypeVideo, Body: body}, at)
 		if r.counting.Load() {
 			r.late.add(r.now() - due)

@@ -38,8 +38,8 @@ type Result struct {
 	Gaps    int64 `json:"gaps"`    // in their numbers
 	Missing int64 `json:"missing"` // frames, in these gaps
 
-	Latency       Latency `json:"latency_ms"`        // of video frames, from when they were due
-	FirstKeyframe Latency `json:"first_keyframe_ms"` // from dialling
+	Latency       Latency `json:"latency_ms,omitzero"` // of video frames of this run, from when they were due
+	FirstKeyframe Latency `json:"first_keyframe_ms"`   // from dialling
 
 	Server    *Usage   `json:"server,omitempty"` // with a process id
 	Generator *Usage   `json:"generator,omitempty"`
@@ -58,7 +58,7 @@ type Traffic struct {
 	PerSec float64 `json:"bytes_per_s"`
 }
 
-// Latency is a distribution in ms.
+// Latency is a distribution in ms; the zero value if nothing was measured.
 type Latency struct {
 	P50  float64 `json:"p50"`
 	P99  float64 `json:"p99"`

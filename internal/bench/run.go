@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -79,6 +80,7 @@ const (
 // run is a run at work. Everything that publishers and players count is atomic.
 type run struct {
 	options  Options
+	id       uint32        // in its stamps
 	patience time.Duration // with first keyframes, once the last player has been started
 	source   *source
 	began    time.Time
@@ -159,7 +161,7 @@ func Run(ctx context.Context, o Options, watch func(Second)) (*Result, error) {
 
 // newRun takes options that have been checked.
 func newRun(o Options) *run {
-	r := &run{options: o, patience: joinLimit, began: time.Now(), secrets: secrets(o.URL)}
+	r := &run{options: o, id: rand.Uint32N(maxRun), patience: joinLimit, began: time.Now(), secrets: secrets(o.URL)}
 	r.source, _ = o.source()
 	r.second.Store(new(histogram))
 	for i := range max(o.Publishers, 1) {

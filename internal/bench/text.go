@@ -43,8 +43,11 @@ func Line(s Second) string {
 	if s.Server > 0 {
 		server = fmt.Sprintf("%6.0f%%", s.Server*100)
 	}
-	return fmt.Sprintf("%6d  %7d  %7s  %7s  %6.1f  %6.1f  %6.1f  %7d %s", s.At, s.Players, rateText(float64(s.In)), rateText(float64(s.Out)),
-		s.Latency.P50, s.Latency.P99, s.Latency.Max, s.Missing, server)
+	latency := "     -       -       -"
+	if s.Latency != (Latency{}) {
+		latency = fmt.Sprintf("%6.1f  %6.1f  %6.1f", s.Latency.P50, s.Latency.P99, s.Latency.Max)
+	}
+	return fmt.Sprintf("%6d  %7d  %7s  %7s  %s  %7d %s", s.At, s.Players, rateText(float64(s.In)), rateText(float64(s.Out)), latency, s.Missing, server)
 }
 
 func (r *Result) title() string {
@@ -84,7 +87,11 @@ func (r *Result) rows() (rows []row) {
 		}
 		if r.Frames > 0 {
 			add("gaps", "%d in %d frames, %d frames missing (of 1 player in %d)", r.Gaps, r.Frames, r.Missing, sampled)
-			add("latency", "%s", r.Latency)
+			if r.Latency == (Latency{}) {
+				add("latency", "only of streams that this run publishes")
+			} else {
+				add("latency", "%s", r.Latency)
+			}
 		}
 		add("first keyframe", "%s", r.FirstKeyframe)
 	}
