@@ -79,7 +79,7 @@ type Second struct {
 	At      int     `json:"at"` // s, from 1
 	Out     int64   `json:"out_bytes"`
 	In      int64   `json:"in_bytes"`
-	Latency Latency `json:"latency_ms"`
+	Latency Latency `json:"latency_ms,omitzero"`
 	Missing int64   `json:"missing"`
 	Server  float64 `json:"server_cpu"` // share of one processor
 	Players int     `json:"players"`
