@@ -38,8 +38,9 @@ with the server's process id what it costs. Each frame carries a stamp that serv
 pass on. With several publishers the keys of the streams are key_1, key_2 and so on.
 
 Latency is from the moment a frame was due to be sent until a player has read it all; of
-streams that somebody else publishes there is none. One player in ten reads stamps, the
-others only count bytes, and acknowledge them about once a second.
+streams that somebody else publishes there is none. One player in ten reads stamps, and of
+each stream one at least; the others only count bytes, and acknowledge them about once a
+second.
 
 A warning tells when the machine may be the limit and not the server: when one frame in a
 hundred is written more than 10 ms late, or bench and the server (with --pid) use 80 % of

@@ -221,7 +221,7 @@ func runAll(t *testing.T, o Options) {
 	if r.Share < 0.4 || r.LeastShare < 0.3 || r.Share > 1 || r.LeastShare > r.Share {
 		t.Errorf("share %g, least %g", r.Share, r.LeastShare)
 	}
-	if r.Frames == 0 || r.Gaps != 0 || r.Missing != 0 || r.Latency.Max < r.Latency.P50 || r.FirstKeyframe.Max == 0 {
+	if r.Sampled != 2 || r.Frames == 0 || r.Gaps != 0 || r.Missing != 0 || r.Latency.Max < r.Latency.P50 || r.FirstKeyframe.Max == 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -399,6 +399,38 @@ func TestNoSecrets(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "SECRET") || !strings.Contains(b.String(), "token=xxxxx") {
 		t.Errorf("%s", b.String())
+	}
+}
+
+// Each stream is read by somebody, about one player in ten reads, and neither the first to
+// join nor the last are left out.
+func TestReads(t *testing.T) {
+	for _, streams := range []int{1, 2, 3, 5, 7, 10, 20, 100} {
+		for _, players := range []int{1, 2, 3, 9, 10, 11, 25, 200} {
+			all, rounds := 0, map[int]bool{}
+			for i := range streams {
+				var of []int
+				for n := range players {
+					if reads(i, streams, n, players) {
+						of = append(of, n)
+						rounds[n] = true
+					}
+				}
+				if len(of) == 0 {
+					t.Errorf("%d streams x %d: nobody reads stream %d", streams, players, i)
+					continue
+				}
+				for k, n := range of[1:] {
+					if apart := n - of[k]; apart < players/len(of) || apart > players/len(of)+1 {
+						t.Errorf("%d streams x %d: stream %d is read by %v", streams, players, i, of)
+					}
+				}
+				all += len(of)
+			}
+			if want := max(streams, (streams*players+9)/10); all != want || len(rounds) < min(streams, players) {
+				t.Errorf("%d streams x %d: %d players read, of %d rounds; want %d", streams, players, all, len(rounds), want)
+			}
+		}
 	}
 }
 

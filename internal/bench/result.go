@@ -34,7 +34,8 @@ type Result struct {
 
 	LostPublishers int `json:"lost_publishers"`
 
-	Frames  int64 `json:"frames"`  // video, read by those players that read stamps
+	Sampled int   `json:"sampled"` // players that read stamps
+	Frames  int64 `json:"frames"`  // video, read by these
 	Gaps    int64 `json:"gaps"`    // in their numbers
 	Missing int64 `json:"missing"` // frames, in these gaps
 
@@ -188,6 +189,9 @@ func (r *run) sum(result *Result, took time.Duration, first, last totals) {
 		}
 		if !p.watched {
 			result.WithoutKeyframe++
+		}
+		if p.reads {
+			result.Sampled++
 		}
 	}
 	for _, s := range r.streams {

@@ -45,7 +45,7 @@ func sample() *Result {
 		Schema: 1, URL: "rtmp://127.0.0.1/live/bench", Began: time.Date(2026, 1, 15, 14, 30, 22, 0, time.UTC), Seconds: 3,
 		Publishers: 1, Players: 200, Slow: 1, Bitrate: 4e6, FPS: 30, Codec: "h264", GOP: 2, Ramp: 0.5, Duration: 3,
 		Published: Traffic{1.5e6, 5e5}, Delivered: Traffic{300e6, 100e6}, Share: 1, LeastShare: 0.9987, Lost: 3, WithoutKeyframe: 2,
-		Frames: 1800, Gaps: 1, Missing: 2,
+		Sampled: 20, Frames: 1800, Gaps: 1, Missing: 2,
 		Latency: Latency{1.25, 4.5, 9, 12.5}, FirstKeyframe: Latency{3, 8, 9, 9.5}, Late: Latency{0.5, 1.25, 2, 3},
 		Server:    &Usage{CPU: 0.2, PerGB: 0.667, PerDelivery: 4.5, Peak: 32e6},
 		Generator: &Usage{CPU: 0.15, PerGB: 0.5, PerDelivery: 3.4, Peak: 40e6},
@@ -66,7 +66,7 @@ func TestText(t *testing.T) {
   published      4.0 Mbit/s, 1.5 MB
   delivered      800.0 Mbit/s, 300.0 MB, 100.00 % (the player that got least: 99.87 %)
   lost           3 players, 2 of them without a keyframe
-  gaps           1 in 1800 frames, 2 frames missing (of 1 player in 10)
+  gaps           1 in 1800 frames, 2 frames missing (read by 20 of 200 players)
   latency        p50 1.2 ms, p99 4.5 ms, p99.9 9.0 ms, max 12.5 ms
   first keyframe p50 3.0 ms, p99 8.0 ms, p99.9 9.0 ms, max 9.5 ms
   server         0.20 s of CPU, 0.667 s/GB, 4.5 us a delivery, at most 32.0 MB of memory
@@ -109,7 +109,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &got); err != nil || strings.Count(b.String(), "\n") != 1 {
 		t.Fatalf("%v\n%s", err, b.String())
 	}
-	if got["schema"] != 1.0 || got["least_share"] != 0.9987 || got["without_keyframe"] != 2.0 || got["gop_s"] != 2.0 || got["ramp_s"] != 0.5 || got["duration_s"] != 3.0 || got["latency_ms"].(map[string]any)["p99.9"] != 9.0 || len(got["per_second"].([]any)) != 3 {
+	if got["schema"] != 1.0 || got["least_share"] != 0.9987 || got["without_keyframe"] != 2.0 || got["sampled"] != 20.0 || got["gop_s"] != 2.0 || got["ramp_s"] != 0.5 || got["duration_s"] != 3.0 || got["latency_ms"].(map[string]any)["p99.9"] != 9.0 || len(got["per_second"].([]any)) != 3 {
 		t.Errorf("%s", b.String())
 	}
 }

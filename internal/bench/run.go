@@ -71,7 +71,7 @@ func (o Options) source() (*source, error) {
 }
 
 const (
-	sampled    = 10 // one player in so many reads stamps
+	sampling   = 10 // one player in so many reads stamps, but one of each stream at least
 	connecting = 50 // publishers at once
 	dialLimit  = 10 * time.Second
 	joinLimit  = 15 * time.Second
@@ -228,9 +228,9 @@ func (r *run) startPublishers(ctx, all context.Context, working *sync.WaitGroup)
 
 // startPlayers returns when everybody has seen a keyframe, or has been given up.
 func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) error {
-	for range r.options.Players {
-		for _, s := range r.streams {
-			r.players = append(r.players, newPlayer(s, len(r.players)%sampled == 0))
+	for n := range r.options.Players {
+		for i, s := range r.streams {
+			r.players = append(r.players, newPlayer(s, reads(i, len(r.streams), n, r.options.Players)))
 		}
 	}
 	for range r.options.Slow {
@@ -267,6 +267,14 @@ func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) er
 		}
 	}
 	return r.none()
+}
+
+// reads tells whether player n of stream i reads stamps. Those that do are spread evenly
+// over the order in which players join, which a server may serve them in too.
+func reads(i, streams, n, players int) bool {
+	all := max(streams, (streams*players+sampling-1)/sampling)
+	ofStream := (i+1)*all/streams - i*all/streams
+	return (n+i)*ofStream%players < ofStream
 }
 
 // none is an error if not one player saw a keyframe, where there should be some.

@@ -86,7 +86,7 @@ func (r *Result) rows() (rows []row) {
 			add("lost", "%s", text)
 		}
 		if r.Frames > 0 {
-			add("gaps", "%d in %d frames, %d frames missing (of 1 player in %d)", r.Gaps, r.Frames, r.Missing, sampled)
+			add("gaps", "%d in %d frames, %d frames missing (read by %d of %s)", r.Gaps, r.Frames, r.Missing, r.Sampled, count(r.Players, "player"))
 			if r.Latency == (Latency{}) {
 				add("latency", "only of streams that this run publishes")
 			} else {
