@@ -153,26 +153,36 @@ func TestPkgIsGrammar(t *testing.T) {
 	}
 }
 
-// The document names the functions that a message goes through; they exist.
+// The document names five functions that a message goes through, each with its file, and others.
+// They exist. That those five run in this order is shown in internal/server.
 func TestArchitectureNamesFunctions(t *testing.T) {
 	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile("`(pkg|internal)/([a-z/]+)\\.(?:\\(\\*?([A-Za-z]+)\\)\\.)?([A-Za-z]+)`").FindAllStringSubmatch(string(text), -1)
-	if len(names) < 5 {
-		t.Fatalf("docs/ARCHITECTURE.md names %d functions, want the five of a message's life", len(names))
-	}
-	for _, n := range names {
-		if !declared(t, filepath.Join("../..", n[1], n[2]), n[3], n[4]) {
+	const name = "`((?:pkg|internal)/[a-z/]+)\\.(?:\\(\\*?([A-Za-z]+)\\)\\.)?([A-Za-z]+)`"
+	for _, n := range regexp.MustCompile(name).FindAllStringSubmatch(string(text), -1) {
+		if !declared(t, n[1], "*.go", n[2], n[3]) {
 			t.Errorf("docs/ARCHITECTURE.md names %s, which does not exist", n[0])
+		}
+	}
+	_, life, _ := strings.Cut(string(text), "\n## The life of a message\n")
+	life, _, _ = strings.Cut(life, "\n## ")
+	steps := regexp.MustCompile("(?m)^[0-9]\\. "+name+" \\(([a-z_]+\\.go)\\)").FindAllStringSubmatch(life, -1)
+	if len(steps) != 5 {
+		t.Fatalf("docs/ARCHITECTURE.md names %d functions of a message's life, want 5", len(steps))
+	}
+	for _, n := range steps {
+		if !declared(t, n[1], n[4], n[2], n[3]) {
+			t.Errorf("docs/ARCHITECTURE.md: %s is not in %s", n[0], n[4])
 		}
 	}
 }
 
-func declared(t *testing.T, dir, receiver, name string) bool {
+// declared tells whether a package has a function in files whose names match.
+func declared(t *testing.T, dir, names, receiver, name string) bool {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	files, err := filepath.Glob(filepath.Join("../..", dir, names))
 	if err != nil {
 		t.Fatal(err)
 	}
