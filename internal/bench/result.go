@@ -123,7 +123,7 @@ func (r *run) measure(ctx context.Context, process process, watch func(Second)) 
 		GOP: o.GOP.Seconds(), Ramp: o.Ramp.Seconds(), Duration: o.Duration.Seconds(), Processors: runtime.GOMAXPROCS(0),
 	}
 	for _, s := range r.streams {
-		s.bytesAt, s.sentAt = s.bytes.Load(), s.messages.Load()
+		s.bytesAt = s.bytes.Load()
 	}
 	for _, p := range r.players {
 		p.bytesAt = p.bytes.Load()

@@ -99,12 +99,12 @@ type run struct {
 }
 
 type stream struct {
-	url             string
-	bytes           atomic.Int64 // put on the wire
-	messages        atomic.Int64
-	ready           chan struct{} // closed once it is published
-	lost            atomic.Bool   // afterwards
-	bytesAt, sentAt int64         // when counting began
+	url      string
+	bytes    atomic.Int64 // put on the wire
+	messages atomic.Int64
+	ready    chan struct{} // closed once it is published
+	lost     atomic.Bool   // afterwards
+	bytesAt  int64         // when counting began
 }
 
 // problems keeps the first few of them, and how often each came.
