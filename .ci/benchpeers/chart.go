@@ -68,17 +68,27 @@ type value struct {
 	number float64
 }
 
-func newChart(title, format string, groups []group) chart {
+func (g group) longest() (most float64) {
+	for _, v := range g.bars {
+		most = max(most, v.number)
+	}
+	return most
+}
+
+// newChart draws bars of one scale, or in each group of its own, where figures of different
+// groups are not to be compared.
+func newChart(title, format string, groups []group, ownScale bool) chart {
 	c := chart{Title: title, Width: chartWidth}
 	y := row + 4
 	c.Texts = append(c.Texts, label{0, y, title, "title"})
 	longest := 0.0
 	for _, g := range groups {
-		for _, v := range g.bars {
-			longest = max(longest, v.number)
-		}
+		longest = max(longest, g.longest())
 	}
 	for _, g := range groups {
+		if ownScale {
+			longest = g.longest()
+		}
 		y += 1.6 * row
 		c.Texts = append(c.Texts, label{0, y, g.name, "group"})
 		for _, v := range g.bars {
@@ -125,8 +135,8 @@ func (r *report) draw(dir string) error {
 		return err
 	}
 	for name, c := range map[string]chart{
-		"cpu.svg":     newChart("CPU, as a ratio to nginx-rtmp's", "%.2f", cpu),
-		"latency.svg": newChart("Latency of a video frame, p99", "%.1f ms", latency),
+		"cpu.svg":     newChart("CPU, as a ratio to nginx-rtmp's", "%.2f", cpu, false),
+		"latency.svg": newChart("Latency of a video frame, p99; each scenario has a scale of its own", "%.1f ms", latency, true),
 	} {
 		var b bytes.Buffer
 		if err := chartSVG.Execute(&b, c); err != nil {

@@ -164,3 +164,10 @@ func syncAll(ctx context.Context, sources map[int32]*source) {
 		}
 	}
 }
+
+// ownCPU is the processor time of this process, without its children.
+func ownCPU() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // cannot fail
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

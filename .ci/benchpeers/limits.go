@@ -30,7 +30,7 @@ type limit struct {
 
 var limits = []limit{
 	{"500 viewers of 1 Mbit/s join within 1 s, 50 watch already", "p99 of those in the worst second 50 ms or 1.7 x nginx-rtmp's, first keyframe of all others 1 s, nobody lost", joinStorm},
-	{"100 viewers of 4 Mbit/s and one that stops reading", "p99 15 ms or 1.5 x that without it, nothing missing, 32 MiB more memory", stuckViewer},
+	{"100 viewers of 4 Mbit/s and one that stops reading", "p99 15 ms or 1.5 x that without it, nothing missing, 64 MiB more memory at 20 Mbit/s: the ring, twice", stuckViewer},
 	{"100 viewers of 4 Mbit/s over RTMPS", "0.35 s/GB more than over RTMP, or 1.8 x what encryption alone takes at the same pace", secureViewers},
 	{"start, until it accepts", "100 ms or 2 x that of a program that only listens", starts},
 	{"200 viewers of 4 Mbit/s, GOMAXPROCS 1, 2 and 8, 20 s each", "no gap, nobody lost", processors},
@@ -46,9 +46,9 @@ type bed struct {
 }
 
 // runLimits checks those that match, and returns the names of what was missed.
-func runLimits(ctx context.Context, b *bed, names *regexp.Regexp) (text string, missed []string, err error) {
+func runLimits(ctx context.Context, b *bed, names *regexp.Regexp, command string) (text string, missed []string, err error) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "`make bench-peers`, %s: %s. Median of %d rounds of %v each, unless it says worst.\n\n", time.Now().Format("2006-01-02"), machine(), b.rounds, b.duration)
+	fmt.Fprintf(&t, "`%s`, %s: %s. Median of %d rounds of %v each, unless it says worst.\n\n", command, time.Now().Format("2006-01-02"), machine(), b.rounds, b.duration)
 	t.WriteString("| | at most | measured |\n| --- | --- | --- |\n")
 	for _, l := range limits {
 		if !names.MatchString(l.name) {
@@ -116,7 +116,8 @@ func joinStorm(ctx context.Context, b *bed) (string, bool, error) {
 	}
 	p99, peer := median(figures["rtmptool"]), median(figures[b.peer.name])
 	got := fmt.Sprintf("p99 %.1f ms (%s %.1f ms), first keyframe %.0f ms, %.0f missing", p99, b.peer.name, peer, median(first), missing)
-	return got, p99 <= max(50, 1.7*peer) && median(first) <= 1000 && missing == 0, nil
+	note, kept := within(p99, 50, 1.7*peer)
+	return got + note, kept && median(first) <= 1000 && missing == 0, nil
 }
 
 // storm has viewers join while others watch.
@@ -143,16 +144,25 @@ func (b *bed) storm(ctx context.Context, s server) (watching, joining *bench.Res
 }
 
 func stuckViewer(ctx context.Context, b *bed) (string, bool, error) {
-	const ring = 32 << 20 // docs/limits.md
-	all, err := b.inTurn(ctx, variant{b.ours(), load(1, 100, "4M")}, variant{b.ours(), append(load(1, 100, "4M"), "--slow", "1")})
+	const most = 2 * 32 << 20 // bytes: the ring of docs/limits.md, and as much that is not collected yet
+	with := func(args []string) []string { return append(slices.Clone(args), "--slow", "1") }
+	args, heavy := load(1, 100, "4M"), load(1, 100, "20M")
+	all, err := b.inTurn(ctx, variant{b.ours(), args}, variant{b.ours(), with(args)})
 	if err != nil {
 		return "", false, err
 	}
-	without, with := all[0], all[1]
-	calm, stuck := median(each(without, p99)), median(each(with, p99))
-	more, missing := worst(each(with, peak))-median(each(without, peak)), worst(each(with, lost))
-	got := fmt.Sprintf("p99 %.1f ms (%.1f ms), worst: %.0f missing, %.1f MB more", stuck, calm, missing, more)
-	return got, stuck <= max(15, 1.5*calm) && missing == 0 && more*1e6 <= ring, nil
+	long := *b // for more than that to be published
+	long.rounds, long.duration = 1, 32*time.Second
+	much, err := long.inTurn(ctx, variant{b.ours(), heavy}, variant{b.ours(), with(heavy)})
+	if err != nil {
+		return "", false, err
+	}
+	calm, stuck := median(each(all[0], p99)), median(each(all[1], p99))
+	more, published := peak(much[1][0])-peak(much[0][0]), float64(much[1][0].Published.Bytes)/1e6
+	missing := worst(each(all[1], incomplete))
+	got := fmt.Sprintf("p99 %.1f ms (%.1f ms), worst: %.0f missing; %.1f MB more while %.0f MB of 20 Mbit/s are published", stuck, calm, missing, more, published)
+	note, kept := within(stuck, 15, 1.5*calm)
+	return got + note, kept && missing == 0 && more*1e6 <= most && published*1e6 > most, nil
 }
 
 func secureViewers(ctx context.Context, b *bed) (string, bool, error) {
@@ -180,14 +190,15 @@ func secureViewers(ctx context.Context, b *bed) (string, bool, error) {
 	for i := range plain {
 		more = append(more, over[i]-plain[i])
 	}
-	missing := worst(each(all[1], lost))
+	missing := worst(each(all[1], incomplete))
 	floor, err := b.sealing(ctx, args)
 	if err != nil {
 		return "", false, err
 	}
 	got := fmt.Sprintf("%.3f s/GB, %.3f s/GB over RTMP: %.3f more, median of %d rounds from %.3f to %.3f (%.3f s/GB), %.0f missing",
 		median(over), median(plain), median(more), len(more), slices.Min(more), slices.Max(more), floor, missing)
-	return got, median(more) <= max(0.35, 1.8*floor) && missing == 0, nil
+	note, kept := within(median(more), 0.35, 1.8*floor)
+	return got + note, kept && missing == 0, nil
 }
 
 // sealing is what it takes to encrypt as TLS does, in s/GB: as much as 100 viewers of 4 Mbit/s get, and
@@ -211,12 +222,11 @@ func (b *bed) sealing(ctx context.Context, args []string) (float64, error) {
 	}()
 	plain, out, nonce := make([]byte, frame), make([]byte, 0, frame+keys[0].Overhead()), make([]byte, keys[0].NonceSize())
 	sealed := 0
-	before, _, _ := bench.UsageOf(os.Getpid())
+	before := ownCPU()
 	for tick := time.Tick(time.Second / fps); ; {
 		select {
 		case err := <-relayed:
-			after, _, _ := bench.UsageOf(os.Getpid())
-			return (after - before).Seconds() / (float64(sealed) / 1e9), err
+			return (ownCPU() - before).Seconds() / (float64(sealed) / 1e9), err
 		case <-tick:
 			for _, key := range keys {
 				key.Seal(out, nonce, plain, nil)
@@ -250,7 +260,8 @@ func starts(ctx context.Context, b *bed) (string, bool, error) {
 		floors = append(floors, took)
 	}
 	got, floor := median(ours), median(floors)
-	return fmt.Sprintf("%.0f ms, worst %.0f ms, of %d starts (%.0f ms)", got, worst(ours), times, floor), got <= max(100, 2*floor), nil
+	note, kept := within(got, 100, 2*floor)
+	return fmt.Sprintf("%.0f ms, worst %.0f ms, of %d starts (%.0f ms)", got, worst(ours), times, floor) + note, kept, nil
 }
 
 // untilAccepted is how many ms it takes a program from its start until it accepts.
@@ -286,7 +297,7 @@ func processors(ctx context.Context, b *bed) (string, bool, error) {
 	var missing, late []string
 	kept := true
 	for _, of := range all {
-		n := worst(each(of, lost))
+		n := worst(each(of, incomplete))
 		kept = kept && n == 0
 		missing, late = append(missing, fmt.Sprintf("%.0f", n)), append(late, fmt.Sprintf("%.1f", median(each(of, p99))))
 	}
@@ -309,6 +320,18 @@ func races(ctx context.Context, b *bed) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
-	missing := lost(result)
+	missing := incomplete(result)
 	return fmt.Sprintf("%d reports in %.0f MB to 50, %.0f missing", reports, float64(result.Delivered.Bytes)/1e6, missing), reports == 0 && ended == nil && missing == 0, nil
+}
+
+// within tells whether a figure is at most what is asked for, or at most what the machine is good
+// for in the same minutes; the text says if only that.
+func within(got, most, comparison float64) (text string, kept bool) {
+	switch {
+	case got <= most:
+		return "", true
+	case got <= comparison:
+		return fmt.Sprintf("; over %g, kept by the comparison", most), true
+	}
+	return "", false
 }

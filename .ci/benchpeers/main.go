@@ -11,7 +11,7 @@
 //
 // nginx-rtmp is Debian's (libnginx-mod-rtmp). SRS, MediaMTX and lal take part where SRS_BIN,
 // MEDIAMTX_BIN and LAL_BIN name their programs. Every server listens on 127.0.0.1 alone and is
-// ended after its turn.
+// ended after its turn. What -write puts into the document says with which command it was made.
 package main
 
 import (
@@ -52,7 +52,7 @@ var scenarios = []scenario{
 	{name: "1 x 200 viewers, 4 Mbit/s, throughput mode", args: load(1, 200, "4M"), wait: 350 * time.Millisecond, cpu: 0.38, p99: 400, peak: 40},
 	{name: "1 x 20 viewers, 20 Mbit/s, keyframes of 500 kB", args: append(load(1, 20, "20M"), "--fps", "18"), p99: 15, peak: 100},
 	{name: "100 x 1 viewer, 2 Mbit/s", args: load(100, 1, "2M"), cpu: 1, p99: 10, peak: 150},
-	{name: "1000 x 0 viewers, 300 kbit/s", args: load(1000, 0, "300k"), peak: 1000},
+	{name: "1000 x 0 viewers, 300 kbit/s", args: load(1000, 0, "300k"), peak: 400},
 	{name: "100 recorded, 4 Mbit/s, FLV", args: load(100, 0, "4M"), record: "flv", cpu: 0.8, peak: 200},
 	{name: "100 recorded, 4 Mbit/s, MP4", args: load(100, 0, "4M"), record: "mp4", cpu: 0.9, peak: 200},
 }
@@ -60,6 +60,11 @@ var scenarios = []scenario{
 func load(publishers, players int, bitrate string) []string {
 	return []string{"--publishers", strconv.Itoa(publishers), "--players", strconv.Itoa(players), "--bitrate", bitrate, "--ramp", "2s"}
 }
+
+const (
+	defaultRounds   = 3
+	defaultDuration = 20 * time.Second
+)
 
 // options are those of the command line.
 type options struct {
@@ -71,13 +76,25 @@ type options struct {
 	write     bool
 }
 
+// command is how to measure the same again.
+func (o options) command() string {
+	what, whole := "-scenarios '"+o.scenarios+"'", o.scenarios == "."
+	if o.limits != "" {
+		what, whole = "-limits '"+o.limits+"'", o.limits == "."
+	}
+	if whole && o.rounds == defaultRounds && o.duration == defaultDuration {
+		return "make bench-peers"
+	}
+	return fmt.Sprintf("go run ./.ci/benchpeers %s -rounds %d -duration %s", what, o.rounds, o.duration)
+}
+
 // errMissed is that everything was measured, and not all of it is as it should be.
 var errMissed = errors.New("missed")
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 3, "of each scenario, the servers in turn")
-	flag.DurationVar(&o.duration, "duration", 20*time.Second, "of each measurement")
+	flag.IntVar(&o.rounds, "rounds", defaultRounds, "of each scenario, the servers in turn")
+	flag.DurationVar(&o.duration, "duration", defaultDuration, "of each measurement")
 	flag.StringVar(&o.scenarios, "scenarios", ".", "names to run (regexp)")
 	flag.StringVar(&o.limits, "limits", "", "check limits of these names instead (regexp)")
 	flag.StringVar(&o.sync, "sync", "", "measure --record-sync instead, with recordings of this format")
@@ -137,7 +154,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	if o.limits != "" {
-		text, missed, err := runLimits(ctx, &bed{dir, tool, o.rounds, o.duration, servers[1]}, only)
+		text, missed, err := runLimits(ctx, &bed{dir, tool, o.rounds, o.duration, servers[1]}, only, o.command())
 		return finish(text, missed, err, "make bench-peers, its limits,", o.write)
 	}
 	r, err := runScenarios(ctx, dir, tool, servers, names, o)
@@ -153,7 +170,7 @@ func run(ctx context.Context, o options) error {
 }
 
 func runScenarios(ctx context.Context, dir, tool string, servers []server, names *regexp.Regexp, o options) (*report, error) {
-	r := &report{began: time.Now(), rounds: o.rounds, duration: o.duration, servers: servers}
+	r := &report{began: time.Now(), command: o.command(), rounds: o.rounds, duration: o.duration, servers: servers}
 	for _, sc := range scenarios {
 		if !names.MatchString(sc.name) {
 			continue
@@ -170,7 +187,7 @@ func runScenarios(ctx context.Context, dir, tool string, servers []server, names
 				}
 				m.of[s.name] = append(m.of[s.name], one)
 				fmt.Printf("%-44s %-12s %6.3f s/GB  p99 %6.1f ms  max %6.1f ms  least %6.2f %%  missing %d  %5.1f MB  (generator %.3f s/GB)  %s\n", sc.name, s.name,
-					one.Server.PerGB, one.Latency.P99, one.Latency.Max, one.LeastShare*100, one.Missing, float64(one.Server.Peak)/1e6, one.Generator.PerGB, strings.Join(one.Problems, "; "))
+					one.Server.PerGB, one.Latency.P99, one.Latency.Max, one.LeastShare*100, one.Missing, float64(one.Server.Peak)/1e6, one.Generator.PerGB, strings.Join(append(one.Problems, one.Warnings...), "; "))
 			}
 			f, err := measureFloor(ctx, sc, o.duration/2)
 			if err != nil && ctx.Err() != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -32,15 +33,16 @@ func findServers(ctx context.Context, dir, tool string) (all []server, err error
 		return first
 	}
 	all = append(all, server{
-		name: "rtmptool", version: version(tool, "version"), config: "`serve`, defaults", formats: "flv mp4",
+		name: "rtmptool", version: version("git", "describe", "--tags", "--always", "--dirty") + ", " + runtime.Version(),
+		config: "`serve --log-level warn --max-connections-per-ip 0`; throughput mode `--min-latency 350ms --max-latency 350ms`; recording `--record-all`, else defaults", formats: "flv mp4",
 		command: rtmptoolCommand(tool),
 	})
-	nginx, modules, err := findNginx(ctx)
+	nginx, modules, module, err := findNginx(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all = append(all, server{
-		name: "nginx-rtmp", version: version(nginx, "-v"), config: "1 worker, `chunk_size 60000`", formats: "flv mp4",
+		name: "nginx-rtmp", version: version(nginx, "-v") + ", " + module, config: "1 worker, `live on`, `chunk_size 60000`, no access log; recording `record all`, always FLV", formats: "flv mp4",
 		command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
 			record := ""
 			if sc.record != "" {
@@ -88,6 +90,16 @@ paths: {all_others: {}}
 	return all, nil
 }
 
+// absent names the servers that could take part.
+func absent() (names []string) {
+	for _, s := range []struct{ name, variable string }{{"SRS", "SRS_BIN"}, {"MediaMTX", "MEDIAMTX_BIN"}, {"lal", "LAL_BIN"}} {
+		if os.Getenv(s.variable) == "" {
+			names = append(names, s.name+" (`"+s.variable+"`)")
+		}
+	}
+	return names
+}
+
 // rtmptoolCommand runs serve with its defaults, but for some flags.
 func rtmptoolCommand(tool string, flags ...string) func(home string, port int, sc scenario) (*exec.Cmd, error) {
 	return func(home string, port int, sc scenario) (*exec.Cmd, error) {
@@ -113,33 +125,37 @@ func configured(home, name, text string, command func(path string) *exec.Cmd) (*
 	return cmd, nil
 }
 
-// findNginx returns nginx and the directory of its module: those that are installed, or
-// else Debian's packages, unpacked in the cache once.
-func findNginx(ctx context.Context) (bin, modules string, err error) {
-	const module = "ngx_rtmp_module.so"
-	installed := "/usr/lib/nginx/modules"
+// findNginx returns nginx, the directory of its RTMP module and the version of that: those that are
+// installed, or else Debian's packages, unpacked in the cache once.
+func findNginx(ctx context.Context) (bin, modules, version string, err error) {
+	const module, installed = "ngx_rtmp_module.so", "/usr/lib/nginx/modules"
 	if path, err := exec.LookPath("nginx"); err == nil {
 		if _, err := os.Stat(filepath.Join(installed, module)); err == nil {
-			return path, installed, nil
+			name, _ := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package}_${Version}", "libnginx-mod-rtmp").Output()
+			return path, installed, string(name), nil
 		}
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	root := filepath.Join(cache, "rtmptool-tools", "nginx")
 	bin, modules = filepath.Join(root, "usr/sbin/nginx"), filepath.Join(root, installed)
-	if _, err := os.Stat(filepath.Join(modules, module)); err == nil {
-		return bin, modules, nil
+	packages := filepath.Join(root, "packages")
+	if names, err := os.ReadFile(packages); err == nil {
+		return bin, modules, strings.TrimSpace(string(names)), nil
 	}
 	fetch := exec.CommandContext(ctx, "sh", "-ec", `
+		rm -rf "$1.new" "$1"
 		mkdir -p "$1.new" && cd "$1.new"
 		apt-get download nginx libnginx-mod-rtmp
 		for deb in *.deb; do dpkg -x "$deb" .; done
+		basename -s .deb libnginx-mod-rtmp_*.deb | sed 's/_[^_]*$//; s/%3a/:/' >packages
 		rm *.deb
 		mv "$1.new" "$1"`, "sh", root)
 	if out, err := fetch.CombinedOutput(); err != nil {
-		return "", "", fmt.Errorf("nginx with libnginx-mod-rtmp cannot be fetched; install it: %w\n%s", err, out)
+		return "", "", "", fmt.Errorf("nginx with libnginx-mod-rtmp cannot be fetched; install it: %w\n%s", err, out)
 	}
-	return bin, modules, nil
+	names, err := os.ReadFile(packages)
+	return bin, modules, strings.TrimSpace(string(names)), err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,9 @@ type running struct {
 	home string
 	log  *os.File
 	url  string // of a stream
+
+	ended chan struct{} // closed then
+	err   error         // how
 }
 
 // start returns once the server listens.
@@ -48,6 +52,11 @@ func start(ctx context.Context, dir string, s server, sc scenario) (r *running, 
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
+	r.ended = make(chan struct{})
+	go func() {
+		r.err = r.cmd.Wait()
+		close(r.ended)
+	}()
 	if err := await(ctx, address); err != nil {
 		err = fmt.Errorf("%w\n%s", err, r.output())
 		return nil, errors.Join(err, r.stop())
@@ -64,13 +73,13 @@ func (r *running) output() string {
 func (r *running) stop() error {
 	_ = r.cmd.Process.Signal(os.Interrupt)
 	dead := time.AfterFunc(15*time.Second, func() { _ = r.cmd.Process.Kill() })
-	err := r.cmd.Wait()
+	<-r.ended
 	dead.Stop()
 	_ = r.log.Close()
-	return errors.Join(err, os.RemoveAll(r.home))
+	return errors.Join(r.err, os.RemoveAll(r.home))
 }
 
-// bench runs rtmptool bench against the server.
+// bench runs rtmptool bench against the server, which must live on.
 func (r *running) bench(ctx context.Context, tool string, duration time.Duration, args ...string) (result *bench.Result, err error) {
 	all := append([]string{"bench", r.url, "--format", "json", "--quiet",
 		"--duration", duration.String(), "--pid", strconv.Itoa(r.cmd.Process.Pid)}, args...)
@@ -81,7 +90,15 @@ func (r *running) bench(ctx context.Context, tool string, duration time.Duration
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: %s", err, stderr.String())
 	}
-	return result, json.Unmarshal(out, &result)
+	if err := json.Unmarshal(out, &result); err != nil {
+		return nil, err
+	}
+	select {
+	case <-r.ended:
+		return nil, fmt.Errorf("the server has ended: %w\n%s", cmp.Or(r.err, errors.New("exit code 0")), r.output())
+	default:
+		return result, nil
+	}
 }
 
 // measure gives one server its turn.
