@@ -300,6 +300,7 @@ func TestRunFails(t *testing.T) {
 
 // Players that never see a keyframe are lost, also beside others that do.
 func TestWithoutKeyframe(t *testing.T) {
+	t.Parallel()
 	o := Options{URL: serve(t, server.Config{}), Publishers: 1, Bitrate: 1e6, FPS: 30, GOP: time.Second / 4, Codec: "h264", Duration: time.Hour}
 	stop := underWay(t, o)
 	o.Publishers, o.Players, o.Slow, o.Duration = 0, 2, 1, time.Second

@@ -62,6 +62,7 @@ func TestDiscardPastWindow(t *testing.T) {
 // A server that drops silent viewers keeps those that only count bytes, also while their
 // stream is silent.
 func TestSilentViewers(t *testing.T) {
+	t.Parallel()
 	const timeout = 4 * time.Second
 	for name, secure := range map[string]bool{"RTMP": false, "RTMPS": true} {
 		t.Run(name, func(t *testing.T) {

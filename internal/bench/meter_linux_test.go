@@ -13,6 +13,7 @@ import (
 // What a server's process used is known after it has ended, whether its parent has asked
 // how or not, and the run says that it ended.
 func TestServerProcessEnds(t *testing.T) {
+	t.Parallel()
 	for name, asked := range map[string]bool{"zombie": false, "gone": true} {
 		t.Run(name, func(t *testing.T) {
 			busy := exec.Command("sh", "-c", "while :; do :; done")
