@@ -157,8 +157,8 @@ func (r *report) missed() (all []string) {
 	return all
 }
 
-// incomplete is how many players lack something, as far as that is known: of those that read stamps
-// each frame counts, of the others what the one that got least has not got in time.
+// incomplete is lost, and one more if the player that got least is behind: those that read no stamps
+// are known by their bytes.
 func incomplete(r *bench.Result) float64 {
 	if behind(r) > float64(mostBehind.Milliseconds()) {
 		return lost(r) + 1
