@@ -28,30 +28,17 @@ func TestSystemCalls(t *testing.T) {
 
 func systemCalls(t *testing.T, format string) {
 	const viewers, frames = 20, 300
-	notes := filepath.Join(t.TempDir(), "calls")
-	s := serveBy(t, func(args ...string) *exec.Cmd {
-		cmd := exec.Command(peers.Strace(t), append([]string{"-D", "-f", "-y", "-s", "0", "-o", notes,
-			"-e", "trace=" + strings.Join(slices.Collect(maps.Keys(callNames)), ","), binary}, args...)...)
-		cmd.Env = append(program().Env, "GOMAXPROCS=2") // as many wake-ups on every machine
-		return cmd
-	}, "--record-format", format, "--record-sync", "0", "--max-latency", "0", "--read-timeout", "10m") // nobody is pinged
+	s, calls := serveCounted(t, "--record-format", format, "--record-sync", "0", "--max-latency", "0", "--read-timeout", "10m") // nobody is pinged
 	relay := relayInStep(t, s.URL+"/live/a", viewers)
 	relay(1)
-	before, begin := countCalls(t, notes), time.Now()
+	before, begin := calls(), time.Now()
 	relay(frames)
-	took, calls := time.Since(begin), countCalls(t, notes)
+	took, after := time.Since(begin), calls()
 	if err := s.interrupt(); err != nil {
 		t.Fatal(err)
 	}
-	for name, n := range before {
-		calls[name] -= n
-	}
-	t.Logf("%d frames in %s: %v", frames, took.Round(time.Millisecond), calls)
 	// What the last frame before and the last frame counted cost may be noted late.
-	for _, limit := range []struct {
-		name        string
-		least, most int
-	}{
+	within(t, before, after, []limit{
 		{"socket read", frames, 2*frames + 2}, // fewer if a frame comes before the second read
 		{"socket write", (frames - 1) * viewers, (frames + 1) * viewers},
 		{"file write", 1, int(took/(30*time.Millisecond)) + 3},
@@ -61,22 +48,104 @@ func systemCalls(t *testing.T, format string) {
 		{"epoll_pwait", 0, 8 * frames},
 		{"eventfd write", 0, frames},
 		{"pipe write", 0, 2 * viewers}, // the log
-	} {
-		if n := calls[limit.name]; n < limit.least || n > limit.most {
-			t.Errorf("%s: %d calls, want %d to %d", limit.name, n, limit.least, limit.most)
+	})
+}
+
+// What a stream sends that is recorded and not watched is read 30 times a second, however often it
+// comes, and written as often.
+func TestSystemCallsUnwatched(t *testing.T) {
+	const messages, every = 400, 5 * time.Millisecond
+	s, calls := serveCounted(t, "--record-format", "flv", "--record-sync", "0")
+	publisher := newStepper(t, s.URL+"/live/a")
+	publisher.send()
+	s.await("recording", "live/a")
+	before, begin := calls(), time.Now()
+	for tick := time.NewTicker(every); publisher.sent < messages; publisher.send() {
+		<-tick.C
+	}
+	took := time.Since(begin)
+	awaitRecorded(t, s.recordings()[0], (messages-1)*33*time.Millisecond)
+	after := calls()
+	if err := s.interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	isWhole(t, s.recordings()[0])
+	ticks := int(took / (33 * time.Millisecond))
+	within(t, before, after, []limit{
+		{"socket read", 1, ticks + 10},
+		{"file write", 1, ticks + 10},
+		{"setsockopt", 0, 5},
+	})
+}
+
+// serveCounted starts the program. The function it returns tells how often what has been called.
+func serveCounted(t *testing.T, args ...string) (*server, func() map[string]int) {
+	notes := filepath.Join(t.TempDir(), "calls")
+	s := serveBy(t, func(args ...string) *exec.Cmd {
+		cmd := exec.Command(peers.Strace(t), append([]string{"-D", "-f", "-y", "-s", "0", "-o", notes,
+			"-e", "trace=" + strings.Join(slices.Collect(maps.Keys(callNames)), ","), binary}, args...)...)
+		cmd.Env = append(program().Env, "GOMAXPROCS=2") // as many wake-ups on every machine
+		return cmd
+	}, args...)
+	return s, func() map[string]int { return countCalls(t, notes) }
+}
+
+// limit is how often something may be called.
+type limit struct {
+	name        string
+	least, most int
+}
+
+func within(t *testing.T, before, after map[string]int, limits []limit) {
+	t.Helper()
+	for _, l := range limits {
+		n := after[l.name] - before[l.name]
+		t.Logf("%s: %d", l.name, n)
+		if n < l.least || n > l.most {
+			t.Errorf("%s: %d calls, want %d to %d", l.name, n, l.least, l.most)
 		}
 	}
+}
+
+// stepper publishes a frame with sound at a time.
+type stepper struct {
+	connection
+	t    *testing.T
+	sent int
+}
+
+func newStepper(t *testing.T, url string) *stepper {
+	publisher := connect(t, url)
+	if err := publisher.Publish(); err != nil {
+		t.Fatal(err)
+	}
+	go drain(publisher)
+	return &stepper{connection: publisher, t: t}
+}
+
+func (p *stepper) send() {
+	config := []byte("\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x1a\x67\x64\x00\x1f\xac\xd9\x40\x50\x05\xbb\x01\x10\x00\x00\x03\x00\x10\x00\x00\x03\x03\xc0\xf1\x83\x19\x60\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0\xfd\xf8\xf8\x00")
+	var wire []byte
+	add := func(kind uint8, body []byte) {
+		wire = rtmp.AppendMessage(wire, rtmp.Message{Type: kind, StreamID: p.StreamID, Timestamp: uint32(p.sent * 33), Body: body}, rtmp.ChunkSize)
+	}
+	if p.sent == 0 {
+		add(rtmp.TypeVideo, config)
+		add(rtmp.TypeAudio, []byte{0xAF, 0, 0x11, 0x90})
+	}
+	add(rtmp.TypeAudio, append([]byte{0xAF, 1}, make([]byte, 100)...))
+	add(rtmp.TypeVideo, numbered(p.sent))
+	if _, err := p.socket.Write(wire); err != nil {
+		p.t.Fatal(err)
+	}
+	p.sent++
 }
 
 // relayInStep connects a publisher and viewers. The function it returns publishes so many
 // frames more with sound, each when all viewers have the one before, so that nothing is
 // merged.
 func relayInStep(t *testing.T, url string, viewers int) func(frames int) {
-	publisher := connect(t, url)
-	if err := publisher.Publish(); err != nil {
-		t.Fatal(err)
-	}
-	go drain(publisher)
+	publisher := newStepper(t, url)
 	arrived := make(chan uint32, viewers)
 	for range viewers {
 		v := connect(t, url)
@@ -95,23 +164,9 @@ func relayInStep(t *testing.T, url string, viewers int) func(frames int) {
 			}
 		}()
 	}
-	config := []byte("\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x1a\x67\x64\x00\x1f\xac\xd9\x40\x50\x05\xbb\x01\x10\x00\x00\x03\x00\x10\x00\x00\x03\x03\xc0\xf1\x83\x19\x60\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0\xfd\xf8\xf8\x00")
-	n := 0
 	step := func() {
-		at := uint32(n * 33)
-		var wire []byte
-		add := func(kind uint8, body []byte) {
-			wire = rtmp.AppendMessage(wire, rtmp.Message{Type: kind, StreamID: publisher.StreamID, Timestamp: at, Body: body}, rtmp.ChunkSize)
-		}
-		if n == 0 {
-			add(rtmp.TypeVideo, config)
-			add(rtmp.TypeAudio, []byte{0xAF, 0, 0x11, 0x90})
-		}
-		add(rtmp.TypeAudio, append([]byte{0xAF, 1}, make([]byte, 100)...))
-		add(rtmp.TypeVideo, numbered(n))
-		if _, err := publisher.socket.Write(wire); err != nil {
-			t.Fatal(err)
-		}
+		n := publisher.sent
+		publisher.send()
 		for range viewers {
 			select {
 			case got := <-arrived:
@@ -122,7 +177,6 @@ func relayInStep(t *testing.T, url string, viewers int) func(frames int) {
 				t.Fatalf("frame %d does not arrive", n)
 			}
 		}
-		n++
 	}
 	return func(frames int) {
 		for range frames {
@@ -147,7 +201,7 @@ var callNames = map[string]string{
 	"read": "read", "readv": "read", "recvfrom": "read", "recvmsg": "read",
 	"write": "write", "writev": "write", "sendto": "write", "sendmsg": "write", "sendmmsg": "write",
 	"pwrite64": "write", "pwritev": "write", "pwritev2": "write",
-	"futex": "futex", "epoll_pwait": "epoll_pwait",
+	"futex": "futex", "epoll_pwait": "epoll_pwait", "setsockopt": "setsockopt",
 }
 
 // tracedCall is a call in a trace, and what its first argument is if that is a file.

@@ -8,6 +8,12 @@ const (
 	// shareOfTime: a stream's viewers are served for a third of the time at most, if the
 	// latency that is allowed lets them wait so long.
 	shareOfTime = 3
+	// recordPatience is the time that a recorder may take to write what has come, which it does
+	// at once after so long.
+	recordPatience = 33 * time.Millisecond
+	// idlePatience is for a stream that nobody reads. Who joins gets what is in the ring, and
+	// then the rest.
+	idlePatience = 3 * recordPatience
 )
 
 // flush decides when packets are read. A video frame is complete when it comes, with the
@@ -80,9 +86,9 @@ func (s *Stream) show(now time.Time) {
 }
 
 // holdAudio sees to it that audio is complete in time if no video comes.
-func (s *Stream) holdAudio(now time.Time) {
+func (s *Stream) holdAudio(came, now time.Time) {
 	if s.flush.audio.IsZero() {
-		s.flush.audio = now.Add(audioHold)
+		s.flush.audio = came.Add(audioHold)
 		s.setTimer(now)
 	}
 }

@@ -145,3 +145,26 @@ func TestLatencyShrinks(t *testing.T) {
 		}
 	})
 }
+
+// A publisher may take its time while no viewer is there, and a recorder none that it needs.
+func TestPatience(t *testing.T) {
+	r := NewRegistry(Config{})
+	p := publish(t, r, "a")
+	check := func(what string, want time.Duration) {
+		t.Helper()
+		if got := p.Patience(); got != want {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	check("nobody reads", idlePatience)
+	recorder := p.Cursor()
+	check("a recorder", recordPatience)
+	viewer := r.Subscribe("a")
+	check("a viewer", 0)
+	viewer.Close()
+	check("it has left", recordPatience)
+	recorder.Close()
+	check("the recorder gave up", idlePatience)
+	p.Close()
+	check("the end", 0)
+}

@@ -29,6 +29,7 @@ type Publication struct {
 	upTo      frames // those before that
 	lastFrame time.Duration
 	newest    time.Time // arrival of the newest packet
+	waiting   time.Time // since when what is published may have waited; zero: it has not
 	bytes     uint64
 	codecs    [media.Video + 1]media.Codec
 	configs   []*media.Packet // current ones; replaced as a whole, so that starts share it
@@ -73,13 +74,17 @@ func (p *Publication) push(pkt *media.Packet) bool {
 		p.lastFrame = max(p.lastFrame, pkt.DTS)
 	}
 	atStart := p.markStart(pkt)
-	s.push(pkt, now)
+	came := now
+	if !p.waiting.IsZero() {
+		came = p.waiting
+	}
+	s.push(pkt, came)
 	s.lastTime = max(s.lastTime, pkt.DTS)
 	s.trim(now, atStart)
 	if pkt.Kind == media.Video && pkt.Role == media.Frame {
 		return s.complete(now)
 	}
-	s.holdAudio(now)
+	s.holdAudio(came, now)
 	return false
 }
 
@@ -98,6 +103,24 @@ func (p *Publication) Totals() (time.Duration, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return p.newest.Sub(p.since), p.bytes
+}
+
+// Patience is how long the publisher may wait now before it publishes what comes, as nobody
+// waits for it: not at all if there are viewers. What it publishes next counts as having
+// come from now on, so that it is in a recording in time.
+func (p *Publication) Patience() time.Duration {
+	s := p.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.waiting = time.Time{}
+	switch {
+	case s.publication != p, len(s.viewers) > 0:
+		return 0
+	case len(s.recorders) == 0:
+		return idlePatience
+	}
+	p.waiting = time.Now()
+	return recordPatience
 }
 
 // Close ends the publication: its readers see the end after its last packet.

@@ -53,6 +53,10 @@ type feed struct {
 
 	sent []*media.Packet
 	when map[string]time.Time // of each body
+
+	early int             // packets that wait at most for the publisher to be read; 0: it is read when they come
+	waits []*media.Packet // they do
+	tick  time.Time       // when it is read
 }
 
 func newFeed(t *testing.T, r *live.Registry, name string) *feed {
@@ -71,7 +75,10 @@ func (f *feed) send(tagType uint8, body []byte) *media.Packet {
 		f.t.Fatal(err)
 	}
 	p.DTS = f.at
-	f.p.Publish(p)
+	f.waits = append(f.waits, p)
+	if len(f.waits) > f.early || time.Now().After(f.tick) {
+		f.read()
+	}
 	f.sent = append(f.sent, p)
 	f.when[string(body)] = time.Now()
 	return p
@@ -95,10 +102,26 @@ func (f *feed) inter() *media.Packet {
 }
 func (f *feed) audio() *media.Packet { return f.send(flv.TagAudio, f.numbered("AF 01")) }
 
+// read publishes what has come, and says when the next will be.
+func (f *feed) read() {
+	for _, p := range f.waits {
+		f.p.Publish(p)
+	}
+	f.waits = nil
+	if f.early > 0 {
+		every := f.p.Patience()
+		f.tick = time.Now().Truncate(max(every, 1)).Add(every)
+	}
+}
+
 // wait lets time pass on all clocks.
 func (f *feed) wait(d time.Duration) {
-	time.Sleep(d)
 	f.at += d
+	for end := time.Now().Add(d); f.early > 0 && !f.tick.After(end); f.read() {
+		time.Sleep(time.Until(f.tick))
+		d = time.Until(end)
+	}
+	time.Sleep(d)
 }
 
 // gop sends a keyframe and others, 33 ms apart, each followed by audio.

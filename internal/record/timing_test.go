@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,7 +10,8 @@ import (
 	"github.com/rtmptool/rtmptool/pkg/flv"
 )
 
-// Whatever was published is written within 40 ms, at most every 30 ms.
+// Whatever has come is written within 40 ms; at most every 30 ms, and as often on average if it is
+// read at ticks.
 func TestFlushTiming(t *testing.T) {
 	mix := func(video, audio, duration time.Duration) func(f *feed) {
 		return func(f *feed) {
@@ -75,43 +77,52 @@ func TestFlushTiming(t *testing.T) {
 			}
 		}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := &testDisk{}
-				s := record(t, d, live.NewRegistry(live.Config{}))
-				tt.send(s.feed)
-				time.Sleep(time.Second)
-				synctest.Wait()
-				writes := d.files[0].writes()
-				began := writes[0].at
-				for i, w := range writes {
-					if i > 0 && w.at.Sub(writes[i-1].at) < flushEvery {
-						t.Fatalf("write %d comes %s after the one before it", i, w.at.Sub(writes[i-1].at))
-					}
-				}
-				all := tags(t, d.files[0].bytes())
-				if len(all) != len(s.sent) {
-					t.Fatalf("%d of %d packets are written", len(all), len(s.sent))
-				}
-				i, worst := 0, time.Duration(0)
-				for _, x := range all {
-					for x.offset >= writes[i].offset+int64(writes[i].size) {
-						i++
-					}
-					published := s.when[x.body]
-					if published.Before(began) {
-						continue // before there was a file
-					}
-					worst = max(worst, writes[i].at.Sub(published))
-				}
-				if worst > 40*ms {
-					t.Errorf("a packet waited for %s", worst)
-				}
-				t.Logf("%d packets in %d writes, the longest wait %s", len(all), len(writes), worst)
-				s.end()
-			})
-		})
+		// Also while the publisher is read at ticks only, or when so many packets wait.
+		for _, early := range []int{0, 5, 2, 100} {
+			t.Run(fmt.Sprintf("%s, %d wait", tt.name, early), func(t *testing.T) { flushTiming(t, early, tt.send) })
+		}
 	}
+}
+
+func flushTiming(t *testing.T, early int, send func(f *feed)) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &testDisk{}
+		s := record(t, d, live.NewRegistry(live.Config{}))
+		s.early = early
+		send(s.feed)
+		s.wait(time.Second)
+		synctest.Wait()
+		writes := d.files[0].writes()
+		began := writes[0].at
+		for i, w := range writes {
+			if i > 0 && early == 0 && w.at.Sub(writes[i-1].at) < flushEvery {
+				t.Fatalf("write %d comes %s after the one before it", i, w.at.Sub(writes[i-1].at))
+			}
+		}
+		if most := int(time.Since(began) / flushEvery); len(writes) > most {
+			t.Errorf("%d writes, want at most %d", len(writes), most)
+		}
+		all := tags(t, d.files[0].bytes())
+		if len(all) != len(s.sent) {
+			t.Fatalf("%d of %d packets are written", len(all), len(s.sent))
+		}
+		i, worst := 0, time.Duration(0)
+		for _, x := range all {
+			for x.offset >= writes[i].offset+int64(writes[i].size) {
+				i++
+			}
+			came := s.when[x.body]
+			if came.Before(began) {
+				continue // before there was a file
+			}
+			worst = max(worst, writes[i].at.Sub(came))
+		}
+		if worst > 40*ms {
+			t.Errorf("a packet waited for %s", worst)
+		}
+		t.Logf("%d packets in %d writes, the longest wait %s", len(all), len(writes), worst)
+		s.end()
+	})
 }
 
 // A recorder that catches up writes in steps, not all that it missed at once.

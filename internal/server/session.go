@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync/atomic"
@@ -101,7 +103,8 @@ func newSession(s *Server, conn *net.TCPConn, overTLS bool) *session {
 		sess.rtmp = rtmp.NewConn(c, c.socket)
 	}
 	sess.rtmp.BeforeWrite = c.beforeWrite
-	c.check = sess.checkPublishers
+	c.check, c.patience = sess.checkPublishers, sess.patience
+	c.phase = rand.N(phases)
 	c.idle = func() error {
 		return sess.rtmp.WriteMessages(rtmp.UserControl(rtmp.EventPingRequest, uint32(time.Now().UnixMilli())))
 	}
@@ -230,6 +233,21 @@ func (s *session) checkPublishers() error {
 		}
 	}
 	return nil
+}
+
+// patience is how long what the peer sends may wait until it is read: as long as nobody
+// waits for what it publishes.
+func (s *session) patience() time.Duration {
+	if s.publishing.Load() == 0 || s.playing.Load() > 0 {
+		return 0
+	}
+	patience := time.Duration(math.MaxInt64)
+	for _, ms := range s.streams {
+		if ms.pub != nil {
+			patience = min(patience, ms.pub.publication.Patience())
+		}
+	}
+	return patience
 }
 
 // stop ends what a message stream does. A viewer's goroutine ends by itself soon

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +40,12 @@ type socket struct {
 	into    []byte
 	n       int
 	readErr syscall.Errno
+	drained bool // the last read took all there was
+
+	now     func(fd uintptr)      // s.readNow, made once
+	wait    func(fd uintptr) bool // s.tryWait, made once
+	waited  bool
+	gathers bool // it takes enough for the socket to be ready
 
 	write    func(fd uintptr) // s.tryWrite, made once
 	vectors  []syscall.Iovec
@@ -47,7 +56,7 @@ type socket struct {
 func newSocket(conn *net.TCPConn) *socket {
 	s := &socket{TCPConn: conn}
 	s.raw, _ = conn.SyscallConn() // fails for no connection at all
-	s.read, s.write = s.tryRead, s.tryWrite
+	s.read, s.now, s.wait, s.write = s.tryRead, s.readNow, s.tryWait, s.tryWrite
 	return s
 }
 
@@ -59,6 +68,28 @@ func (s *socket) Read(b []byte) (int, error) {
 	s.into = b
 	err := s.raw.Read(s.read)
 	s.into = nil
+	return s.result(err)
+}
+
+// tryRead returns false to be called again when there is something.
+func (s *socket) tryRead(fd uintptr) bool {
+	s.readNow(fd)
+	if s.readErr != syscall.EAGAIN {
+		return true
+	}
+	if s.gathers {
+		s.gathers = false
+		wakeAfter(fd, 1)
+	}
+	return false
+}
+
+func (s *socket) readNow(fd uintptr) {
+	s.n, s.readErr = systemCall(syscall.SYS_READ, fd, unsafe.Pointer(unsafe.SliceData(s.into)), len(s.into))
+	s.drained = s.n < len(s.into)
+}
+
+func (s *socket) result(err error) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
@@ -70,11 +101,47 @@ func (s *socket) Read(b []byte) (int, error) {
 	return s.n, nil
 }
 
-// tryRead returns false to be called again when there is something.
-func (s *socket) tryRead(fd uintptr) bool {
-	n, errno := systemCall(syscall.SYS_READ, fd, unsafe.Pointer(unsafe.SliceData(s.into)), len(s.into))
-	s.n, s.readErr = n, errno
-	return errno != syscall.EAGAIN
+// enough bytes end the wait of ReadLater. They are much less than what the kernel takes for a
+// connection at first, so that no publisher has to wait.
+const enough = 32 << 10
+
+// ReadLater reads all that has come by a time, or once there is enough: what comes before wakes
+// nobody. The time is the read deadline from then on, and os.ErrDeadlineExceeded the error if
+// there is nothing.
+func (s *socket) ReadLater(b []byte, at time.Time) (int, error) {
+	if s.drained {
+		if err := s.SetReadDeadline(at); err != nil {
+			return 0, err
+		}
+		s.waited = false
+		if err := s.raw.Read(s.wait); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+	}
+	s.into = b
+	err := s.raw.Control(s.now)
+	s.into = nil
+	if err == nil && s.readErr == syscall.EAGAIN {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return s.result(err)
+}
+
+// tryWait returns false once, to be called again when there is enough.
+func (s *socket) tryWait(fd uintptr) bool {
+	if !s.waited && !s.gathers {
+		s.gathers = true
+		wakeAfter(fd, enough)
+	}
+	waited := s.waited
+	s.waited = true
+	return waited
+}
+
+// wakeAfter has a socket ready for reading once there are so many bytes, or their end. Without
+// it more is woken than need be, so that an error does not matter.
+func wakeAfter(fd uintptr, bytes int) {
+	_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, bytes)
 }
 
 // WriteBuffers waits until all is written, in as few calls as there can be.

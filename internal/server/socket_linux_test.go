@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -107,6 +108,61 @@ func TestSecureSocket(t *testing.T) {
 	}
 }
 
+// What comes before the time wakes nobody, unless it is much, or the end.
+func TestReadLater(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	s := newSocket(ours)
+	b := make([]byte, 2*enough)
+	far := time.Now().Add(time.Hour)
+	send := func(n int) {
+		if _, err := theirs.Write(make([]byte, n)); err != nil {
+			t.Error(err)
+		}
+	}
+	nothing := func(at time.Time) {
+		t.Helper()
+		if n, err := s.ReadLater(b, at); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("nothing has come: %d, %v", n, err)
+		}
+	}
+	nothing(far) // what is known to be there is not waited for; now none is
+	send(10)
+	at := time.Now().Add(50 * time.Millisecond)
+	if n, err := s.ReadLater(b, at); n != 10 || err != nil || time.Now().Before(at) {
+		t.Fatalf("%v early: %d, %v", time.Until(at), n, err)
+	}
+	nothing(time.Now())
+	go send(enough)
+	for got := 0; got < enough; {
+		n, err := s.ReadLater(b, far)
+		if err != nil {
+			t.Fatal(got, n, err)
+		}
+		if got += n; got < enough {
+			s.drained = false // the writer had not yet written all: no wait for as much again
+		}
+	}
+	nothing(time.Now())
+	if err := s.SetReadDeadline(far); err != nil {
+		t.Fatal(err)
+	}
+	go send(1)
+	if n, err := s.Read(b); n != 1 || err != nil {
+		t.Fatalf("a byte is enough for a reader that waits: %d, %v", n, err)
+	}
+	go theirs.CloseWrite()
+	if n, err := s.ReadLater(b, far); n != 0 || err != io.EOF {
+		t.Fatalf("the end: %d, %v", n, err)
+	}
+	ours, _ = tcpPair(t)
+	s = newSocket(ours)
+	nothing(far)
+	go s.Close()
+	if n, err := s.ReadLater(b, far); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("of a closed connection: %d, %v", n, err)
+	}
+}
+
 func TestSocketErrors(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	s := newSocket(ours)
@@ -129,7 +185,7 @@ func TestSocketErrors(t *testing.T) {
 	}
 }
 
-// Neither a read nor a write without waiting allocates.
+// Neither a read nor a write without waiting allocates. (A deadline does that passes: its error.)
 func TestSocketAllocatesNothing(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	out, in := newSocket(ours), newSocket(theirs)
@@ -143,7 +199,10 @@ func TestSocketAllocatesNothing(t *testing.T) {
 		if n, err := out.TryWriteBuffers(&left); n != 300 || err != nil {
 			t.Fatal(n, err)
 		}
-		if n, err := in.Read(into); n == 0 || err != nil {
+		if n, err := in.Read(into[:100]); n != 100 || err != nil {
+			t.Fatal(n, err)
+		}
+		if n, err := in.ReadLater(into, time.Now()); n != 200 || err != nil {
 			t.Fatal(n, err)
 		}
 	})

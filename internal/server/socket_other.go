@@ -2,7 +2,10 @@
 
 package server
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // limitBacklog does nothing: only Linux is known to stop accepting data early.
 func limitBacklog(*net.TCPConn) {}
@@ -14,3 +17,6 @@ func newSocket(conn *net.TCPConn) *socket { return &socket{conn} }
 
 // WriteBuffers writes in as few calls as there can be.
 func (s *socket) WriteBuffers(pieces *net.Buffers) (int64, error) { return pieces.WriteTo(s.TCPConn) }
+
+// ReadLater reads at once: only Linux is known to gather what comes without waking anybody.
+func (s *socket) ReadLater(b []byte, _ time.Time) (int, error) { return s.Read(b) }

@@ -18,13 +18,17 @@ const renewEvery = time.Second
 type timedConn struct {
 	*socket
 	writeTimeout time.Duration
-	idle         func() error // called when nothing came for half of silence
-	check        func() error // called now and then; its error ends reading
+	idle         func() error         // called when nothing came for half of silence
+	check        func() error         // called now and then; its error ends reading
+	patience     func() time.Duration // how long what comes may wait until it is read
+	phase        int                  // one of phases
 
 	// Owned by the reading goroutine.
-	silence time.Duration // how long nothing may come; 0 in a fixed phase
-	renewed time.Time     // when the deadline was set
-	asked   bool          // the peer was asked for a sign of life
+	silence  time.Duration // how long nothing may come; 0 in a fixed phase
+	renewed  time.Time     // when the deadline was set
+	deadline time.Time     // of reading
+	ticks    bool          // the socket has an earlier one
+	asked    bool          // the peer was asked for a sign of life
 
 	writeRenewed atomic.Int64 // ns since 1970
 
@@ -50,15 +54,15 @@ func (c *timedConn) Read(b []byte) (int, error) {
 	}
 	for {
 		if now := time.Now(); now.Sub(c.renewed) >= min(renewEvery, c.silence/4) {
-			c.renewed = now
 			if err := c.check(); err != nil {
 				return 0, err
 			}
-			if err := c.SetReadDeadline(now.Add(c.silence / 2)); err != nil {
+			c.renewed, c.deadline = now, now.Add(c.silence/2)
+			if err := c.SetReadDeadline(c.deadline); err != nil {
 				return 0, err
 			}
 		}
-		n, err := c.socket.Read(b)
+		n, err := c.receive(b)
 		if n > 0 {
 			c.asked = false
 		}
@@ -70,6 +74,41 @@ func (c *timedConn) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+const (
+	// phases spread the ticks at which what nobody waits for is read: who waits for
+	// something has few of those before itself.
+	phases = 4
+	// A publisher of which nothing comes for so many ticks has the next byte read when it comes.
+	maxMisses = 3
+)
+
+// receive reads what somebody waits for when it comes. Else it reads at ticks, all
+// that has come, with all others of the same phase: the process sleeps meanwhile.
+func (c *timedConn) receive(b []byte) (int, error) {
+	for range maxMisses {
+		every := c.patience()
+		if every == 0 {
+			break
+		}
+		phase := time.Duration(c.phase) * every / phases
+		tick := time.Now().Add(-phase).Truncate(every).Add(every + phase)
+		if tick.After(c.deadline) {
+			break
+		}
+		c.ticks = true
+		if n, err := c.ReadLater(b, tick); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+	}
+	if c.ticks {
+		c.ticks = false
+		if err := c.SetReadDeadline(c.deadline); err != nil {
+			return 0, err
+		}
+	}
+	return c.socket.Read(b)
 }
 
 // Write writes all, with as many deadlines as it takes.

@@ -150,14 +150,31 @@ func TestReadTimeout(t *testing.T) {
 	s.await("one viewer is left", func() bool { st, _ := s.stream("live/main"); return st.Viewers == 1 })
 }
 
-func TestTimedConn(t *testing.T) {
+// timed is a connection within the machine, what comes of which may wait.
+func timed(t *testing.T, patience time.Duration) (c *timedConn, theirs *net.TCPConn, asked *int) {
 	ours, theirs := tcpPair(t)
-	asked := 0
-	c := &timedConn{socket: newSocket(ours), writeTimeout: 50 * time.Millisecond, idle: func() error { asked++; return nil }, check: func() error { return nil }}
+	asked = new(int)
+	c = &timedConn{
+		socket: newSocket(ours), writeTimeout: 50 * time.Millisecond,
+		idle:     func() error { *asked++; return nil },
+		check:    func() error { return nil },
+		patience: func() time.Duration { return patience },
+	}
+	return c, theirs, asked
+}
+
+func TestTimedConn(t *testing.T) {
+	for _, patience := range []time.Duration{0, 5 * time.Millisecond} {
+		t.Run(patience.String(), func(t *testing.T) { testTimedConn(t, patience) })
+	}
+}
+
+func testTimedConn(t *testing.T, patience time.Duration) {
+	c, theirs, asked := timed(t, patience)
 	c.keepAlive(40 * time.Millisecond)
 	buf := make([]byte, 4)
-	if _, err := c.Read(buf); !isTimeout(err) || asked != 1 {
-		t.Errorf("silence: %v, asked %d times", err, asked)
+	if _, err := c.Read(buf); !isTimeout(err) || *asked != 1 {
+		t.Errorf("silence: %v, asked %d times", err, *asked)
 	}
 	c.keepAlive(time.Hour)
 	_, _ = theirs.Write([]byte("ab"))
@@ -167,8 +184,8 @@ func TestTimedConn(t *testing.T) {
 	if err := c.until(time.Now().Add(-time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Read(buf); !isTimeout(err) || asked != 1 {
-		t.Errorf("past a fixed deadline: %v, asked %d times", err, asked)
+	if _, err := c.Read(buf); !isTimeout(err) || *asked != 1 {
+		t.Errorf("past a fixed deadline: %v, asked %d times", err, *asked)
 	}
 
 	// Writing to somebody who does not read ends at the deadline, the last one for
@@ -183,6 +200,40 @@ func TestTimedConn(t *testing.T) {
 	if _, err := c.TCPConn.Write([]byte{1}); !isTimeout(err) {
 		t.Errorf("write after the last deadline: %v", err)
 	}
+}
+
+// What may wait is read at a tick; when nothing has come for some, or somebody waits for it now,
+// it is read when it comes.
+func TestTicks(t *testing.T) {
+	c, theirs, asked := timed(t, 10*time.Millisecond)
+	c.keepAlive(time.Hour)
+	buf := make([]byte, 4)
+	read := func() {
+		t.Helper()
+		if n, err := c.Read(buf); n != 1 || err != nil || *asked > 0 {
+			t.Fatal(n, err, *asked)
+		}
+	}
+	send := func() { _, _ = theirs.Write([]byte{1}) }
+	send()
+	read()
+	for c.phase = range phases {
+		send()
+		begin := time.Now()
+		read()
+		next := begin.Truncate(10 * time.Millisecond).Add(time.Duration(c.phase) * 10 * time.Millisecond / phases)
+		for !next.After(begin) {
+			next = next.Add(10 * time.Millisecond)
+		}
+		if time.Now().Before(next) {
+			t.Errorf("phase %d: read %v before the tick", c.phase, time.Until(next))
+		}
+	}
+	time.AfterFunc(10*maxMisses*10*time.Millisecond, send)
+	read()
+	c.patience = func() time.Duration { return 0 }
+	time.AfterFunc(50*time.Millisecond, send) // long after the last tick
+	read()
 }
 
 // slowWriter takes a few bytes at a time, then lets its deadline pass.
