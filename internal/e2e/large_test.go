@@ -74,7 +74,7 @@ func recordLarge(t *testing.T, path string, format record.Format, dies bool) {
 		return f, path, err
 	}}, "live/large", publication.Cursor())
 	config, key := picture(t)
-	publication.Publish(config)
+	publication.Publish(config, time.Now())
 	const filler = 12 // nal_unit_type (H.264, table 7-1)
 	body := bytes.Clone(key.Body)
 	body = be.BigEndian.AppendUint32(body, uint32(largeFrame-len(body)-4))
@@ -88,7 +88,7 @@ func recordLarge(t *testing.T, path string, format record.Format, dies bool) {
 			t.Fatal(err)
 		}
 		p.DTS = time.Duration(n) * largeStep
-		publication.Publish(p)
+		publication.Publish(p, time.Now())
 		time.Sleep(largeStep)
 		synctest.Wait()
 	}

@@ -55,7 +55,7 @@ type Dropped struct {
 // Batch is what a cursor reads at once.
 type Batch struct {
 	Packets []*media.Packet // valid until the next call
-	Oldest  time.Time       // arrival of the first of them
+	Oldest  time.Time       // the first of them has not come before
 	Start   bool            // they begin with the configurations and a start
 	Skipped uint64          // entries lost before them
 	Dropped Dropped         // the frames among those; only a recorder is told

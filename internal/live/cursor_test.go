@@ -292,7 +292,7 @@ func TestPublicationReturns(t *testing.T) {
 		if g.Epoch() != newest+epochGap {
 			t.Errorf("epoch %s, want %s", g.Epoch(), newest+epochGap)
 		}
-		f.Publish(last) // too late: ignored
+		f.Publish(last, time.Now()) // too late: ignored
 		f.Close()
 		config := g.videoConfig()
 		audio := g.audio()

@@ -8,12 +8,12 @@ const (
 	// shareOfTime: a stream's viewers are served for a third of the time at most, if the
 	// latency that is allowed lets them wait so long.
 	shareOfTime = 3
-	// recordPatience is the time that a recorder may take to write what has come, which it does
-	// at once after so long.
-	recordPatience = 33 * time.Millisecond
+	// RecordPatience is the time that a recorder may take to write what has come. What has
+	// waited so long before it was published is written at once.
+	RecordPatience = 33 * time.Millisecond
 	// idlePatience is for a stream that nobody reads. Who joins gets what is in the ring, and
 	// then the rest.
-	idlePatience = 3 * recordPatience
+	idlePatience = 3 * RecordPatience
 )
 
 // flush decides when packets are read. A video frame is complete when it comes, with the

@@ -158,11 +158,11 @@ func TestPatience(t *testing.T) {
 	}
 	check("nobody reads", idlePatience)
 	recorder := p.Cursor()
-	check("a recorder", recordPatience)
+	check("a recorder", RecordPatience)
 	viewer := r.Subscribe("a")
 	check("a viewer", 0)
 	viewer.Close()
-	check("it has left", recordPatience)
+	check("it has left", RecordPatience)
 	recorder.Close()
 	check("the recorder gave up", idlePatience)
 	p.Close()

@@ -40,7 +40,7 @@ func (f *feed) send(kind media.Kind, role media.Role, key bool, track uint8) *me
 		codec = media.H264
 	}
 	p := &media.Packet{Kind: kind, Codec: codec, Track: track, Role: role, Key: key, DTS: f.at, Body: body}
-	f.Publish(p)
+	f.Publish(p, time.Now())
 	return p
 }
 

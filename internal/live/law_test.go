@@ -428,7 +428,7 @@ func TestManyReaders(t *testing.T) {
 			if i%2 > 0 {
 				p.Kind = media.Audio
 			}
-			f.Publish(p)
+			f.Publish(p, time.Now())
 			f.at++
 		}
 		credit <- struct{}{}

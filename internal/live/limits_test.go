@@ -559,7 +559,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		gop = append(gop, packet(media.Audio, false), packet(media.Video, false))
 	}
 	viewer, recorder, follower := r.Subscribe("live/a"), f.Cursor(), r.Subscribe("live/a")
-	f.Publish(gop[0])
+	f.Publish(gop[0], time.Now())
 	next(t, follower)
 	served, stop := 0, make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -573,7 +573,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	round := func() {
 		f.stream.trimmed = time.Time{} // as if the time of a GOP had passed
 		for _, p := range gop {
-			f.Publish(p)
+			f.Publish(p, time.Now())
 			if p.Kind != media.Video {
 				continue
 			}
@@ -615,7 +615,7 @@ func BenchmarkPublish(b *testing.B) {
 				p := &media.Packet{Kind: media.Video, Key: keys, Body: make([]byte, 8)}
 				b.ReportAllocs()
 				for b.Loop() {
-					f.Publish(p)
+					f.Publish(p, time.Now())
 				}
 			})
 		}

@@ -29,7 +29,6 @@ type Publication struct {
 	upTo      frames // those before that
 	lastFrame time.Duration
 	newest    time.Time // arrival of the newest packet
-	waiting   time.Time // since when what is published may have waited; zero: it has not
 	bytes     uint64
 	codecs    [media.Video + 1]media.Codec
 	configs   []*media.Packet // current ones; replaced as a whole, so that starts share it
@@ -46,16 +45,17 @@ func (p *Publication) Epoch() time.Duration { return p.epoch }
 // Stream returns the stream that is published.
 func (p *Publication) Stream() *Stream { return p.stream }
 
-// Publish hands a packet to everybody who reads the stream. It waits for nobody. After
-// the end of the publication it does nothing.
-func (p *Publication) Publish(pkt *media.Packet) {
-	if p.push(pkt) {
+// Publish hands a packet to everybody who reads the stream. It waits for nobody. The packet
+// has not come before a time: a recorder counts from there. After the end of the
+// publication Publish does nothing.
+func (p *Publication) Publish(pkt *media.Packet, came time.Time) {
+	if p.push(pkt, came) {
 		p.stream.fan.serve()
 	}
 }
 
 // push reports whether viewers shall read now.
-func (p *Publication) push(pkt *media.Packet) bool {
+func (p *Publication) push(pkt *media.Packet, came time.Time) bool {
 	s := p.stream
 	now := time.Now()
 	s.mu.Lock()
@@ -74,10 +74,6 @@ func (p *Publication) push(pkt *media.Packet) bool {
 		p.lastFrame = max(p.lastFrame, pkt.DTS)
 	}
 	atStart := p.markStart(pkt)
-	came := now
-	if !p.waiting.IsZero() {
-		came = p.waiting
-	}
 	s.push(pkt, came)
 	s.lastTime = max(s.lastTime, pkt.DTS)
 	s.trim(now, atStart)
@@ -105,22 +101,19 @@ func (p *Publication) Totals() (time.Duration, uint64) {
 	return p.newest.Sub(p.since), p.bytes
 }
 
-// Patience is how long the publisher may wait now before it publishes what comes, as nobody
-// waits for it: not at all if there are viewers. What it publishes next counts as having
-// come from now on, so that it is in a recording in time.
+// Patience is how long what comes may wait until it is published, as nobody waits for it: not at
+// all if there are viewers.
 func (p *Publication) Patience() time.Duration {
 	s := p.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.waiting = time.Time{}
 	switch {
 	case s.publication != p, len(s.viewers) > 0:
 		return 0
-	case len(s.recorders) == 0:
-		return idlePatience
+	case len(s.recorders) > 0:
+		return RecordPatience
 	}
-	p.waiting = time.Now()
-	return recordPatience
+	return idlePatience
 }
 
 // Close ends the publication: its readers see the end after its last packet.

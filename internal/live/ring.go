@@ -10,7 +10,7 @@ import (
 // entry is a place in the ring.
 type entry struct {
 	packet *media.Packet
-	at     time.Time // when it was published
+	at     time.Time // it has not come before
 	before frames    // all that came before it
 }
 

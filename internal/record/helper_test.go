@@ -56,7 +56,8 @@ type feed struct {
 
 	early int             // packets that wait at most for the publisher to be read; 0: it is read when they come
 	waits []*media.Packet // they do
-	tick  time.Time       // when it is read
+	since time.Time       // when it was read last
+	tick  time.Time       // when it is read next
 }
 
 func newFeed(t *testing.T, r *live.Registry, name string) *feed {
@@ -104,13 +105,18 @@ func (f *feed) audio() *media.Packet { return f.send(flv.TagAudio, f.numbered("A
 
 // read publishes what has come, and says when the next will be.
 func (f *feed) read() {
-	for _, p := range f.waits {
-		f.p.Publish(p)
+	now := time.Now()
+	came := now
+	if f.early > 0 {
+		came = f.since
 	}
-	f.waits = nil
+	for _, p := range f.waits {
+		f.p.Publish(p, came)
+	}
+	f.waits, f.since = nil, now
 	if f.early > 0 {
 		every := f.p.Patience()
-		f.tick = time.Now().Truncate(max(every, 1)).Add(every)
+		f.tick = now.Truncate(every).Add(every)
 	}
 }
 

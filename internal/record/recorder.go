@@ -14,12 +14,12 @@ import (
 )
 
 // flushEvery is the shortest time between two writes of a recording. Video comes
-// every 33 ms or faster, so that nothing waits longer than flushLatest. Only a
-// recorder that catches up writes more often: at once what has waited so long, and
-// whenever it has flushBytes.
+// every 33 ms or faster, so that nothing waits longer than flushLatest. What has waited
+// so long already is written at once: of a publisher that is read at ticks, and by a recorder
+// that catches up, which also writes whenever it has flushBytes.
 const (
 	flushEvery  = 30 * time.Millisecond
-	flushLatest = 33 * time.Millisecond
+	flushLatest = live.RecordPatience
 	flushBytes  = 1 << 20
 )
 

@@ -115,7 +115,7 @@ func sendTo(t *testing.T, publication *live.Publication) (send func(rtmp.Message
 	t.Helper()
 	p := &publisher{publication: publication, clock: clock{wall: time.Now()}, headers: newHeaders(), log: zerolog.Nop(), warnings: &throttle{}}
 	send = func(m rtmp.Message) {
-		if err := p.message(m); err != nil {
+		if err := p.message(m, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

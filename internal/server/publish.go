@@ -33,8 +33,9 @@ func (s *session) newPublisher(p *live.Publication) *publisher {
 
 func (p *publisher) name() string { return p.publication.Stream().Name() }
 
-// message takes a media message from the wire into the stream's ring.
-func (p *publisher) message(m rtmp.Message) error {
+// message takes a media message from the wire into the stream's ring. Its last byte has not
+// come before a time; zero: it comes now.
+func (p *publisher) message(m rtmp.Message, came time.Time) error {
 	switch m.Type {
 	case rtmp.TypeDataAMF3:
 		if len(m.Body) > 0 && m.Body[0] == 0 {
@@ -69,7 +70,10 @@ func (p *publisher) message(m rtmp.Message) error {
 		})
 	}
 	packet.Frame = m.Frame(uint32(max(0, packet.DTS.Milliseconds())))
-	p.publication.Publish(packet)
+	if came.IsZero() {
+		came = now
+	}
+	p.publication.Publish(packet, came)
 	return nil
 }
 

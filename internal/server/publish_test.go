@@ -25,7 +25,7 @@ func TestMessageAllocates(t *testing.T) {
 	publish := func() {
 		m, err := r.ReadMessage()
 		if err == nil {
-			err = p.message(m)
+			err = p.message(m, time.Now())
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -194,7 +194,7 @@ func (s *session) violation(format string, args ...any) error {
 // media publishes a message, or keeps it for a publish command that is late.
 func (s *session) media(m rtmp.Message) error {
 	if ms := s.mediaStream(m.StreamID); ms != nil && ms.publishes() {
-		return ms.pub.message(m)
+		return ms.pub.message(m, s.conn.came)
 	}
 	if !s.connected {
 		return s.violation("media before connect")
@@ -235,8 +235,8 @@ func (s *session) checkPublishers() error {
 	return nil
 }
 
-// patience is how long what the peer sends may wait until it is read: as long as nobody
-// waits for what it publishes.
+// patience is how long what the peer sends may wait until it is read: not at all if somebody
+// waits for something that it publishes, or if it waits for answers.
 func (s *session) patience() time.Duration {
 	if s.publishing.Load() == 0 || s.playing.Load() > 0 {
 		return 0

@@ -45,7 +45,7 @@ type socket struct {
 	now     func(fd uintptr)      // s.readNow, made once
 	wait    func(fd uintptr) bool // s.tryWait, made once
 	waited  bool
-	gathers bool // it takes enough for the socket to be ready
+	gathers bool // the socket is ready once there is enough
 
 	write    func(fd uintptr) // s.tryWrite, made once
 	vectors  []syscall.Iovec
@@ -73,15 +73,12 @@ func (s *socket) Read(b []byte) (int, error) {
 
 // tryRead returns false to be called again when there is something.
 func (s *socket) tryRead(fd uintptr) bool {
-	s.readNow(fd)
-	if s.readErr != syscall.EAGAIN {
-		return true
-	}
 	if s.gathers {
 		s.gathers = false
 		wakeAfter(fd, 1)
 	}
-	return false
+	s.readNow(fd)
+	return s.readErr != syscall.EAGAIN
 }
 
 func (s *socket) readNow(fd uintptr) {
@@ -105,10 +102,13 @@ func (s *socket) result(err error) (int, error) {
 // connection at first, so that no publisher has to wait.
 const enough = 32 << 10
 
-// ReadLater reads all that has come by a time, or once there is enough: what comes before wakes
-// nobody. The time is the read deadline from then on, and os.ErrDeadlineExceeded the error if
-// there is nothing.
+// ReadLater reads what has come by a time, or earlier once there is enough, or the end: what comes
+// before wakes nobody. If the last read left something it does not wait. The time is the read
+// deadline from then on, and os.ErrDeadlineExceeded the error if there is nothing.
 func (s *socket) ReadLater(b []byte, at time.Time) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	if s.drained {
 		if err := s.SetReadDeadline(at); err != nil {
 			return 0, err
@@ -127,15 +127,15 @@ func (s *socket) ReadLater(b []byte, at time.Time) (int, error) {
 	return s.result(err)
 }
 
-// tryWait returns false once, to be called again when there is enough.
+// tryWait returns false once, to be called again when there is enough. Saying what is enough
+// also tells of what is there already.
 func (s *socket) tryWait(fd uintptr) bool {
-	if !s.waited && !s.gathers {
-		s.gathers = true
-		wakeAfter(fd, enough)
+	if s.waited {
+		return true
 	}
-	waited := s.waited
-	s.waited = true
-	return waited
+	s.waited, s.gathers = true, true
+	wakeAfter(fd, enough)
+	return false
 }
 
 // wakeAfter has a socket ready for reading once there are so many bytes, or their end. Without

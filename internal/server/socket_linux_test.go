@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A socket takes what there is room for without waiting, and reads as a connection does.
@@ -108,59 +111,103 @@ func TestSecureSocket(t *testing.T) {
 	}
 }
 
+// unread is how many bytes a connection has for whoever reads next.
+func unread(t *testing.T, conn *net.TCPConn) (n int) {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // What comes before the time wakes nobody, unless it is much, or the end.
 func TestReadLater(t *testing.T) {
-	ours, theirs := tcpPair(t)
-	s := newSocket(ours)
+	const enoughTime = 30 * time.Second // never passes
 	b := make([]byte, 2*enough)
-	far := time.Now().Add(time.Hour)
-	send := func(n int) {
-		if _, err := theirs.Write(make([]byte, n)); err != nil {
-			t.Error(err)
-		}
+	type conn struct {
+		*socket
+		theirs *net.TCPConn
 	}
-	nothing := func(at time.Time) {
+	nothing := func(t *testing.T, c conn, at time.Time) {
 		t.Helper()
-		if n, err := s.ReadLater(b, at); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n, err := c.ReadLater(b, at); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("nothing has come: %d, %v", n, err)
 		}
 	}
-	nothing(far) // what is known to be there is not waited for; now none is
-	send(10)
-	at := time.Now().Add(50 * time.Millisecond)
-	if n, err := s.ReadLater(b, at); n != 10 || err != nil || time.Now().Before(at) {
-		t.Fatalf("%v early: %d, %v", time.Until(at), n, err)
+	send := func(bytes int) func(conn) {
+		return func(c conn) { _, _ = c.theirs.Write(make([]byte, bytes)) }
 	}
-	nothing(time.Now())
-	go send(enough)
-	for got := 0; got < enough; {
-		n, err := s.ReadLater(b, far)
-		if err != nil {
-			t.Fatal(got, n, err)
+	for _, tt := range []struct {
+		name string
+		do   func(conn) // before it waits, or meanwhile
+		err  error
+	}{
+		{"enough", send(enough), nil},
+		{"more than the connection takes", send(8 << 20), nil},
+		{"the end", func(c conn) { _ = c.theirs.CloseWrite() }, io.EOF},
+		{"closed", func(c conn) { _ = c.Close() }, net.ErrClosed},
+	} {
+		for _, before := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, before: %v", tt.name, before), func(t *testing.T) {
+				ours, theirs := tcpPair(t)
+				c := conn{newSocket(ours), theirs}
+				nothing(t, c, time.Now().Add(enoughTime)) // it is not known yet: no wait
+				nothing(t, c, time.Now())                 // a tick
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					tt.do(c)
+				}()
+				if before {
+					await(t, "it has been done", func() bool {
+						select {
+						case <-done:
+							return true
+						default:
+							return unread(t, ours) > enough
+						}
+					})
+				}
+				begin := time.Now()
+				n, err := c.ReadLater(b, begin.Add(enoughTime))
+				if !errors.Is(err, tt.err) || (n > 0) != (tt.err == nil) || time.Since(begin) >= enoughTime {
+					t.Fatalf("%d, %v after %v", n, err, time.Since(begin))
+				}
+				_ = ours.Close() // ends what still writes
+				<-done
+			})
 		}
-		if got += n; got < enough {
-			s.drained = false // the writer had not yet written all: no wait for as much again
+	}
+	t.Run("reset", func(t *testing.T) {
+		ours, theirs := tcpPair(t)
+		c := conn{newSocket(ours), theirs}
+		nothing(t, c, time.Now())
+		_, _ = theirs.SetLinger(0), theirs.Close()
+		if n, err := c.ReadLater(b, time.Now().Add(50*time.Millisecond)); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatal(n, err) // at the latest at the time: one that is there already tells nobody
 		}
-	}
-	nothing(time.Now())
-	if err := s.SetReadDeadline(far); err != nil {
-		t.Fatal(err)
-	}
-	go send(1)
-	if n, err := s.Read(b); n != 1 || err != nil {
-		t.Fatalf("a byte is enough for a reader that waits: %d, %v", n, err)
-	}
-	go theirs.CloseWrite()
-	if n, err := s.ReadLater(b, far); n != 0 || err != io.EOF {
-		t.Fatalf("the end: %d, %v", n, err)
-	}
-	ours, _ = tcpPair(t)
-	s = newSocket(ours)
-	nothing(far)
-	go s.Close()
-	if n, err := s.ReadLater(b, far); n != 0 || !errors.Is(err, net.ErrClosed) {
-		t.Fatalf("of a closed connection: %d, %v", n, err)
-	}
+	})
+	t.Run("little", func(t *testing.T) {
+		ours, theirs := tcpPair(t)
+		c := conn{newSocket(ours), theirs}
+		nothing(t, c, time.Now())
+		at := time.Now().Add(50 * time.Millisecond)
+		send(10)(c)
+		if n, err := c.ReadLater(b, at); n != 10 || err != nil || time.Now().Before(at) {
+			t.Fatalf("%v early: %d, %v", time.Until(at), n, err)
+		}
+		nothing(t, c, time.Now())
+		if err := c.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		go send(1)(c)
+		if n, err := c.Read(b); n != 1 || err != nil {
+			t.Fatalf("a byte is enough for a reader that waits: %d, %v", n, err)
+		}
+	})
 }
 
 func TestSocketErrors(t *testing.T) {

@@ -2,10 +2,7 @@
 
 package server
 
-import (
-	"net"
-	"time"
-)
+import "net"
 
 // limitBacklog does nothing: only Linux is known to stop accepting data early.
 func limitBacklog(*net.TCPConn) {}
@@ -18,5 +15,5 @@ func newSocket(conn *net.TCPConn) *socket { return &socket{conn} }
 // WriteBuffers writes in as few calls as there can be.
 func (s *socket) WriteBuffers(pieces *net.Buffers) (int64, error) { return pieces.WriteTo(s.TCPConn) }
 
-// ReadLater reads at once: only Linux is known to gather what comes without waking anybody.
-func (s *socket) ReadLater(b []byte, _ time.Time) (int, error) { return s.Read(b) }
+// receive reads when something comes: only Linux is known to gather it without waking anybody.
+func (c *timedConn) receive(b []byte) (int, error) { return c.socket.Read(b) }

@@ -13,6 +13,10 @@ import (
 // as parsing a message.
 const renewEvery = time.Second
 
+// phases spread the ticks at which what nobody waits for is read, see receive: who waits for
+// something has few of those before itself.
+const phases = 4
+
 // timedConn is a connection with deadlines that follow its phase: a fixed one
 // until it publishes or plays, then one that every read renews.
 type timedConn struct {
@@ -28,6 +32,8 @@ type timedConn struct {
 	renewed  time.Time     // when the deadline was set
 	deadline time.Time     // of reading
 	ticks    bool          // the socket has an earlier one
+	misses   int           // ticks at which nothing had come
+	came     time.Time     // what was read last has not come before; zero: it was read when it came
 	asked    bool          // the peer was asked for a sign of life
 
 	writeRenewed atomic.Int64 // ns since 1970
@@ -74,41 +80,6 @@ func (c *timedConn) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-}
-
-const (
-	// phases spread the ticks at which what nobody waits for is read: who waits for
-	// something has few of those before itself.
-	phases = 4
-	// A publisher of which nothing comes for so many ticks has the next byte read when it comes.
-	maxMisses = 3
-)
-
-// receive reads what somebody waits for when it comes. Else it reads at ticks, all
-// that has come, with all others of the same phase: the process sleeps meanwhile.
-func (c *timedConn) receive(b []byte) (int, error) {
-	for range maxMisses {
-		every := c.patience()
-		if every == 0 {
-			break
-		}
-		phase := time.Duration(c.phase) * every / phases
-		tick := time.Now().Add(-phase).Truncate(every).Add(every + phase)
-		if tick.After(c.deadline) {
-			break
-		}
-		c.ticks = true
-		if n, err := c.ReadLater(b, tick); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
-		}
-	}
-	if c.ticks {
-		c.ticks = false
-		if err := c.SetReadDeadline(c.deadline); err != nil {
-			return 0, err
-		}
-	}
-	return c.socket.Read(b)
 }
 
 // Write writes all, with as many deadlines as it takes.

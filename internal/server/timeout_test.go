@@ -202,40 +202,6 @@ func testTimedConn(t *testing.T, patience time.Duration) {
 	}
 }
 
-// What may wait is read at a tick; when nothing has come for some, or somebody waits for it now,
-// it is read when it comes.
-func TestTicks(t *testing.T) {
-	c, theirs, asked := timed(t, 10*time.Millisecond)
-	c.keepAlive(time.Hour)
-	buf := make([]byte, 4)
-	read := func() {
-		t.Helper()
-		if n, err := c.Read(buf); n != 1 || err != nil || *asked > 0 {
-			t.Fatal(n, err, *asked)
-		}
-	}
-	send := func() { _, _ = theirs.Write([]byte{1}) }
-	send()
-	read()
-	for c.phase = range phases {
-		send()
-		begin := time.Now()
-		read()
-		next := begin.Truncate(10 * time.Millisecond).Add(time.Duration(c.phase) * 10 * time.Millisecond / phases)
-		for !next.After(begin) {
-			next = next.Add(10 * time.Millisecond)
-		}
-		if time.Now().Before(next) {
-			t.Errorf("phase %d: read %v before the tick", c.phase, time.Until(next))
-		}
-	}
-	time.AfterFunc(10*maxMisses*10*time.Millisecond, send)
-	read()
-	c.patience = func() time.Duration { return 0 }
-	time.AfterFunc(50*time.Millisecond, send) // long after the last tick
-	read()
-}
-
 // slowWriter takes a few bytes at a time, then lets its deadline pass.
 type slowWriter struct {
 	step int
