@@ -20,6 +20,7 @@ import (
 const (
 	flushEvery  = 30 * time.Millisecond
 	flushLatest = live.RecordPatience
+	flushAgain  = 5 * time.Millisecond // what comes with what was written last waits for so long
 	flushBytes  = 1 << 20
 )
 
@@ -237,7 +238,11 @@ func (r *Recorder) deadline() time.Time {
 	if r.writer == nil || r.writer.Buffered() == 0 {
 		return time.Time{}
 	}
-	return earlier(r.flushed.Add(flushEvery), r.oldest.Add(flushLatest))
+	late := r.oldest.Add(flushLatest)
+	if again := r.flushed.Add(flushAgain); late.Before(again) {
+		late = again
+	}
+	return earlier(r.flushed.Add(flushEvery), late)
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -272,11 +272,11 @@ func (s *session) evict() {
 	}
 }
 
-// endPublishing closes a connection that publishes. The server calls it, holding
-// the mutex under which sessions begin to publish.
+// endPublishing ends a connection that publishes, once what has come is read. The server
+// calls it, holding the mutex under which sessions begin to publish.
 func (s *session) endPublishing() {
 	if s.publishing.Load() > 0 {
-		_ = s.conn.Close() // the session sees it and ends
+		s.conn.endReading() // the session sees it and ends
 	}
 }
 

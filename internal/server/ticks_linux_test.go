@@ -1,8 +1,12 @@
 package server
 
 import (
+	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/rtmptool/rtmptool/internal/record"
 )
 
 // What may wait is read at a tick; when nothing has come for some, or somebody waits for it now,
@@ -51,4 +55,28 @@ func TestTicks(t *testing.T) {
 	c.patience = func() time.Duration { return 0 }
 	time.AfterFunc(50*time.Millisecond, send) // long after the last tick
 	read()
+}
+
+// What has come is recorded when the server stops, also of who is read at ticks.
+func TestStopReadsWhatHasCome(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		dir := t.TempDir()
+		s := start(t, Config{Record: &record.Config{Dir: dir}})
+		p := s.publish("main")
+		want := []string{"avc", "k"}
+		p.send(video(0, avcHeader), video(0, keyFrame("k")))
+		s.await("it is recorded", func() bool { return s.Totals().Recordings.Recording == 1 })
+		for n := range 50 {
+			label := strconv.Itoa(n)
+			want = append(want, label)
+			p.send(video(uint32(10*n), interFrame(label)))
+		}
+		if err := s.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := recordings(t, dir); len(got) != 1 || !slices.Equal(got[0], want) {
+			t.Fatalf("recorded %q", got)
+		}
+	}
 }

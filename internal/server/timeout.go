@@ -48,6 +48,15 @@ func (c *timedConn) until(deadline time.Time) error {
 	return c.SetReadDeadline(deadline)
 }
 
+// endReading has the connection end where nothing more has come. One on which it goes on
+// coming, or that waits for its peer, is closed after a while.
+func (c *timedConn) endReading() {
+	if c.CloseRead() != nil {
+		_ = c.Close()
+	}
+	time.AfterFunc(refusalLinger, func() { _ = c.Close() })
+}
+
 // keepAlive lets reading go on for as long as something comes.
 func (c *timedConn) keepAlive(silence time.Duration) {
 	c.silence, c.renewed, c.asked = silence, time.Time{}, false
