@@ -71,9 +71,13 @@ func TestSystemCallsUnwatched(t *testing.T) {
 	}
 	isWhole(t, s.recordings()[0])
 	ticks := int(took / (33 * time.Millisecond))
+	writes := ticks
+	if underRace() {
+		writes *= 2 // so slow that the recorder writes what comes first before the rest of a tick is published
+	}
 	within(t, before, after, []limit{
 		{"socket read", 1, ticks + 10},
-		{"file write", 1, ticks + 10},
+		{"file write", 1, writes + 10},
 		{"setsockopt", 1, ticks + 10},
 	})
 }
