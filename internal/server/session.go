@@ -236,9 +236,9 @@ func (s *session) checkPublishers() error {
 }
 
 // patience is how long what the peer sends may wait until it is read: not at all if somebody
-// waits for something that it publishes, or if it waits for answers.
+// waits for something that it publishes, or if it waits for answers, or is to end.
 func (s *session) patience() time.Duration {
-	if s.publishing.Load() == 0 || s.playing.Load() > 0 {
+	if s.publishing.Load() == 0 || s.playing.Load() > 0 || s.conn.ending.Load() {
 		return 0
 	}
 	patience := time.Duration(math.MaxInt64)

@@ -36,6 +36,7 @@ type timedConn struct {
 	came     time.Time     // what was read last has not come before; zero: it was read when it came
 	asked    bool          // the peer was asked for a sign of life
 
+	ending       atomic.Bool  // what has come is read, and no more
 	writeRenewed atomic.Int64 // ns since 1970
 
 	mu    sync.Mutex // held while the write deadline is set
@@ -51,6 +52,7 @@ func (c *timedConn) until(deadline time.Time) error {
 // endReading has the connection end where nothing more has come. One on which it goes on
 // coming, or that waits for its peer, is closed after a while.
 func (c *timedConn) endReading() {
+	c.ending.Store(true)
 	if c.CloseRead() != nil {
 		_ = c.Close()
 	}
