@@ -102,7 +102,7 @@ func TestHangingDisk(t *testing.T) {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			dir, g := t.TempDir(), &gate{}
-			s := start(t, Config{Record: onGate(dir, format, g, false, "live/"), ShutdownTimeout: patience})
+			s := start(t, Config{Record: onGate(dir, format, g, false, "live/")})
 			var shows []*show
 			var want []string
 			for n := range 10 {
