@@ -58,17 +58,21 @@ rtmp { server { listen 127.0.0.1:%[3]d; chunk_size 60000; access_log off;
 		},
 	})
 	if bin := os.Getenv("SRS_BIN"); bin != "" {
-		for _, mode := range []struct{ name, set string }{{"SRS", ""}, {"SRS low", "min_latency on; play { mw_latency 0; mw_msgs 0; }"}} {
-			all = append(all, server{name: mode.name, version: version(bin, "-v"), config: "`tcp_nodelay on` " + mode.set, command: func(home string, port int, _ scenario) (*exec.Cmd, error) {
+		for _, mode := range []struct{ name, set, formats string }{{"SRS", "", "flv"}, {"SRS low", "min_latency on; play { mw_latency 0; mw_msgs 0; }", ""}} {
+			all = append(all, server{name: mode.name, version: version(bin, "-v"), config: strings.TrimSpace("`tcp_nodelay on` "+mode.set) + "; recording `dvr_plan session`", formats: mode.formats, command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
+				record := ""
+				if sc.record != "" {
+					record = fmt.Sprintf("dvr { enabled on; dvr_plan session; dvr_path %s/[stream].flv; }", home)
+				}
 				return configured(home, "srs.conf", fmt.Sprintf(`
 listen 127.0.0.1:%d; max_connections 4000; daemon off; srs_log_tank console; srs_log_level error; pid %s/pid;
-vhost __defaultVhost__ { tcp_nodelay on; %s }
-`, port, home, mode.set), func(path string) *exec.Cmd { return exec.Command(bin, "-c", path) })
+vhost __defaultVhost__ { tcp_nodelay on; %s %s }
+`, port, home, mode.set, record), func(path string) *exec.Cmd { return exec.Command(bin, "-c", path) })
 			}})
 		}
 	}
 	if bin := os.Getenv("MEDIAMTX_BIN"); bin != "" {
-		all = append(all, server{name: "MediaMTX", version: version(bin, "--version"), config: "RTMP alone", command: func(home string, port int, _ scenario) (*exec.Cmd, error) {
+		all = append(all, server{name: "MediaMTX", version: version(bin, "--version"), config: "RTMP alone; recording `recordFormat: fmp4`", formats: "mp4", command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
 			return configured(home, "mediamtx.yml", fmt.Sprintf(`
 logLevel: error
 rtsp: no
@@ -76,15 +80,16 @@ hls: no
 webrtc: no
 srt: no
 rtmpAddress: 127.0.0.1:%d
+pathDefaults: {record: %t, recordFormat: fmp4, recordPath: %q}
 paths: {all_others: {}}
-`, port), func(path string) *exec.Cmd { return exec.Command(bin, path) })
+`, port, sc.record != "", home+"/%path/%Y-%m-%d_%H-%M-%S-%f"), func(path string) *exec.Cmd { return exec.Command(bin, path) })
 		}})
 	}
 	if bin := os.Getenv("LAL_BIN"); bin != "" {
-		all = append(all, server{name: "lal", version: version(bin, "-v"), config: "RTMP alone", command: func(home string, port int, _ scenario) (*exec.Cmd, error) {
-			return configured(home, "lal.json", fmt.Sprintf(
-				`{"conf_version": "v0.4.1", "rtmp": {"enable": true, "addr": "127.0.0.1:%d", "gop_num": 1}, "log": {"level": 4, "filename": "%s/log"}}`,
-				port, home), func(path string) *exec.Cmd { return exec.Command(bin, "-c", path) })
+		all = append(all, server{name: "lal", version: version(bin, "-v"), config: "RTMP alone; recording `enable_flv`", formats: "flv", command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
+			return configured(home, "lal.json", fmt.Sprintf(`{"conf_version": "v0.4.1", "rtmp": {"enable": true, "addr": "127.0.0.1:%[1]d", "gop_num": 1},
+"record": {"enable_flv": %[3]t, "flv_out_path": "%[2]s/"}, "log": {"level": 4, "filename": "%[2]s/log"}}`, port, home, sc.record != ""),
+				func(path string) *exec.Cmd { return exec.Command(bin, "-c", path) })
 		}})
 	}
 	return all, nil

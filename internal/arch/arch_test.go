@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"cmd":                          {"internal/auth", "internal/bench", "internal/monitor", "internal/recfile", "internal/record", "internal/reload", "internal/report", "internal/retention", "internal/server", "internal/status"},
 	"internal/arch":                {},
 	"internal/auth":                {},
-	"internal/bench":               {"pkg/rtmp"},
+	"internal/bench":               {"pkg/flv", "pkg/media", "pkg/rtmp"},
 	"internal/certtest":            {},
 	"internal/disk":                {},
 	"internal/e2e":                 {},

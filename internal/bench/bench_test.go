@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -79,6 +80,28 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
+// Slices begin as the encoders' do whose parameter sets are sent, but for their slice_qp_delta.
+func TestSlice(t *testing.T) {
+	for _, tc := range []struct {
+		slice func([]byte, int, uint64) []byte
+		inGOP int
+		n     uint64
+		want  string
+	}{
+		{appendAVCSlice, 0, 0, "65 8884ff"},
+		{appendAVCSlice, 0, 1, "65 88823f"},
+		{appendAVCSlice, 1, 1, "41 9a23ff"},
+		{appendAVCSlice, 59, 59, "41 9b63ff"},
+		{appendHEVCSlice, 0, 0, "2801 af80"},
+		{appendHEVCSlice, 1, 1, "0201 d009789c"},
+		{appendHEVCSlice, 300, 300, "0201 d161789c"},
+	} {
+		if got := hex.EncodeToString(tc.slice(nil, tc.inGOP, tc.n)); got != strings.ReplaceAll(tc.want, " ", "") || len(got)/2 > maxSlice {
+			t.Errorf("frame %d is %s, want %s", tc.n, got, tc.want)
+		}
+	}
+}
+
 // What is sent is of the bitrate that was asked for, what servers take it for, free of
 // start codes, and carries its stamp.
 func TestSource(t *testing.T) {
@@ -96,14 +119,11 @@ func TestSource(t *testing.T) {
 			total := 0
 			for n := range 120 {
 				st := stamp{7, s.dueAt(n).Truncate(time.Microsecond), uint64(n)}
-				body := s.appendFrame(nil, n%s.gop == 0, st)
+				body := s.appendFrame(nil, n%s.gop, st)
 				total += len(body)
 				p, err := flv.Parse(rtmp.TypeVideo, body)
 				if err != nil || p.Codec != want || p.Key != (n%60 == 0) || p.Role != media.Frame {
 					t.Fatalf("%s: frame %d: %+v, %v", codec, n, p, err)
-				}
-				if isKey(body) != p.Key || !isFrame(body) {
-					t.Errorf("%s: frame %d is not known again", codec, n)
 				}
 				if got, ok := findStamp(body); !ok || got != st {
 					t.Errorf("%s: frame %d has the stamp %v, %v", codec, n, got, ok)
@@ -328,6 +348,33 @@ func TestWithoutKeyframe(t *testing.T) {
 	}
 	cancel()
 	working.Wait()
+	if _, err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Players that are refused while a server finds out what is published ask again; a stream that
+// somebody watches, or that is settled, refuses for good.
+func TestRefusedAtFirst(t *testing.T) {
+	var asked atomic.Int32
+	first := func(n int32) server.Access {
+		return func(_, _ string) bool { return asked.Add(1) > n }
+	}
+	o := Options{Publishers: 1, Players: 2, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "h264", Duration: time.Second}
+	o.URL = serve(t, server.Config{DenialDelay: time.Millisecond, Play: first(5)})
+	if r, err := Run(t.Context(), o, nil); err != nil || r.Lost != 0 || len(r.Problems) != 0 || r.Delivered.Bytes == 0 {
+		t.Errorf("refused five times: %+v, %v", r, err)
+	}
+
+	asked.Store(0)
+	o.URL = serve(t, server.Config{DenialDelay: time.Millisecond, Play: first(1000)})
+	publisher := o
+	publisher.Players, publisher.Duration = 0, time.Hour
+	stop := underWay(t, publisher)
+	o.Publishers = 0 // nobody knows since when it is published
+	if _, err := Run(t.Context(), o, nil); err == nil || asked.Load() != 2 {
+		t.Errorf("%v after %d attempts of 2 players", err, asked.Load())
+	}
 	if _, err := stop(); err != nil {
 		t.Error(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rtmptool/rtmptool/pkg/flv"
+	"github.com/rtmptool/rtmptool/pkg/media"
 	"github.com/rtmptool/rtmptool/pkg/rtmp"
 )
 
@@ -27,6 +29,23 @@ func newPlayer(s *stream, reads bool) *player {
 	p := &player{stream: s, reads: reads, here: make(chan struct{})}
 	p.joined = sync.OnceFunc(func() { close(p.here) })
 	return p
+}
+
+// join plays. Some servers (MediaMTX) refuse viewers while they find out what a new publisher
+// sends: until one got in, or the stream is settled, players ask again.
+func (r *run) join(ctx, joining context.Context, p *player) error {
+	for {
+		final := p.stream.watched.Load() || r.now() > p.stream.settled
+		err := r.play(ctx, joining, p)
+		if err == nil || final {
+			return err
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-joining.Done():
+			return err
+		}
+	}
 }
 
 // play plays until the context ends, if there is a keyframe before joining ends.
@@ -50,6 +69,7 @@ func (r *run) play(ctx, joining context.Context, p *player) error {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	r.first.add(r.now() - begin)
 	p.watched = true
+	p.stream.watched.Store(true)
 	p.joined()
 	switch {
 	case p.slow:
@@ -71,7 +91,10 @@ func awaitKey(client *rtmp.Client) error {
 		if err != nil {
 			return fmt.Errorf("before the first keyframe: %w", err)
 		}
-		if m.Type == rtmp.TypeVideo && isKey(m.Body) {
+		if m.Type != rtmp.TypeVideo {
+			continue
+		}
+		if p, err := flv.Parse(m.Type, m.Body); err == nil && p.Role == media.Frame && p.Key {
 			return nil
 		}
 	}
@@ -95,7 +118,7 @@ func (r *run) readStamps(client *rtmp.Client, joined time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if m.Type != rtmp.TypeVideo || !isFrame(m.Body) {
+		if m.Type != rtmp.TypeVideo {
 			continue
 		}
 		s, ok := findStamp(m.Body)

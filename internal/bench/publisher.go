@@ -40,8 +40,9 @@ func (r *run) publish(ctx context.Context, s *stream, phase time.Duration, early
 	for _, m := range r.source.head() {
 		p.add(m, 0)
 	}
+	s.settled = r.now() + settling
 	close(s.ready)
-	begin, sounds := r.now()+phase, 0
+	begin, sounds, inGOP := r.now()+phase, 0, 0
 	var body []byte
 	for n := 0; ; n++ {
 		at := r.source.dueAt(n)
@@ -56,7 +57,11 @@ func (r *run) publish(ctx context.Context, s *stream, phase time.Duration, early
 		for ; time.Duration(sounds)*aacTime < at; sounds++ {
 			p.add(rtmp.Message{Type: rtmp.TypeAudio, Body: aacFrame}, time.Duration(sounds)*aacTime)
 		}
-		body = r.source.appendFrame(body[:0], n == 0 || (n+early)%r.source.gop == 0, stamp{r.id, due, uint64(n)})
+		if (n+early)%r.source.gop == 0 {
+			inGOP = 0
+		}
+		body = r.source.appendFrame(body[:0], inGOP, stamp{r.id, due, uint64(n)})
+		inGOP++
 		p.add(rtmp.Message{Type: rtmp.TypeVideo, Body: body}, at)
 		if r.counting.Load() {
 			r.late.add(r.now() - due)

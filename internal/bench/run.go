@@ -75,6 +75,8 @@ const (
 	connecting = 50 // publishers at once
 	dialLimit  = 10 * time.Second
 	joinLimit  = 15 * time.Second
+	settling   = 5 * time.Second // after a stream's publisher was accepted, players may be refused
+	askAgain   = 200 * time.Millisecond
 )
 
 // run is a run at work. Everything that publishers and players count is atomic.
@@ -103,6 +105,8 @@ type stream struct {
 	bytes    atomic.Int64 // put on the wire
 	messages atomic.Int64
 	ready    chan struct{} // closed once it is published
+	settled  time.Duration // when a player that is refused is lost; set before ready
+	watched  atomic.Bool   // a player got a keyframe
 	lost     atomic.Bool   // afterwards
 	bytesAt  int64         // when counting began
 }
@@ -251,7 +255,7 @@ func (r *run) startPlayers(ctx, all context.Context, working *sync.WaitGroup) er
 			return ctx.Err()
 		}
 		working.Go(func() {
-			if err := r.play(all, joining, p); err != nil && all.Err() == nil {
+			if err := r.join(all, joining, p); err != nil && all.Err() == nil {
 				p.lost.Store(true)
 				r.problem("player: %v", err)
 			}

@@ -9,9 +9,9 @@ import (
 )
 
 // source makes the messages of one stream: frames of a size, a keyframe four times as
-// long as others, AAC of 64 kbit/s beside them. The parameter sets are those of an encoder
-// (1280x720, 30 frames a second), so that servers that read them do; the pictures are
-// noise that no decoder is shown.
+// long as others, AAC of 64 kbit/s beside them. The parameter sets are those of encoders (x264, x265:
+// 1280x720, 30 frames a second, no B frames), and slices begin as theirs do, so that servers
+// that read them can; the pictures are noise that no decoder is shown.
 type source struct {
 	video   codec
 	fps     int
@@ -25,28 +25,28 @@ type source struct {
 type codec struct {
 	config     []byte // message body
 	key, frame []byte // start of a message body, up to the length of the NAL unit
-	idr, slice []byte // NAL unit header
+	slice      func(dst []byte, inGOP int, n uint64) []byte
 }
 
 var codecs = map[string]codec{
 	// Legacy FLV video tag; AVCDecoderConfigurationRecord: ISO/IEC 14496-15, 5.3.3.1.
 	"h264": {
-		config: unhex("17 00 000000" + "0164001fffe1001a6764001facd9405005bb0110000003001000000303c0f183196001000668ebe3cb22c0fdf8f800"),
+		config: unhex("17 00 000000" + "0164001fffe10018" + "6764001facb402802dd80880000003008000001e478c1950" + "01000468ee0fcb" + "fdf8f800"),
 		key:    unhex("17 01 000000"), frame: unhex("27 01 000000"),
-		idr: unhex("65"), slice: unhex("41"),
+		slice: appendAVCSlice,
 	},
 	// Enhanced RTMP, SequenceStart and CodedFramesX; HEVCDecoderConfigurationRecord: 8.3.3.1.
 	"hevc": {
 		config: unhex("90 68766331" + hvcC),
 		key:    unhex("93 68766331"), frame: unhex("a3 68766331"),
-		idr: unhex("2601"), slice: unhex("0201"),
+		slice: appendHEVCSlice,
 	},
 }
 
 const hvcC = "0101600000009000000000005df000fcfdf8f800000f03" +
-	"a000010018" + "40010c01ffff01600000030090000003000003005d959809" +
-	"a10001002b" + "42010101600000030090000003000003005da00280802d165959a4932bc05a020000030002000003003c10" +
-	"a200010007" + "4401c172b46240"
+	"2000010018" + "40010c01ffff01600000030090000003000003005dba0240" +
+	"2100010029" + "42010101600000030090000003000003005da00280802d165ba924c2f0168080000003008000000f04" +
+	"2200010007" + "4401c172b02240"
 
 // Sound: AAC-LC of 48 kHz, stereo, a frame of 1024 samples each 21.3 ms.
 var (
@@ -85,7 +85,7 @@ func newSource(codecName string, bitrate int64, fps, gop int) (*source, error) {
 	s := &source{video: c, fps: fps, gop: gop}
 	s.frame = int(perSecond * int64(gop) / int64(fps) / int64(gop+keyTimes-1))
 	s.key = keyTimes * s.frame
-	least := len(c.key) + 4 + len(c.idr) + stampSize
+	least := len(c.key) + 4 + maxSlice + stampSize
 	if s.frame < least {
 		return nil, fmt.Errorf("a bitrate of %d bit/s is too small for %d frames a second and sound: use %d or more", bitrate, fps,
 			int64(8*least*fps)*int64(gop+keyTimes-1)/int64(gop)+8*int64(len(aacFrame))*50)
@@ -107,18 +107,19 @@ func (s *source) head() []rtmp.Message {
 	return []rtmp.Message{{Type: rtmp.TypeVideo, Body: s.video.config}, {Type: rtmp.TypeAudio, Body: aacConfig}}
 }
 
-// appendFrame appends the body of a video frame.
-func (s *source) appendFrame(dst []byte, isKey bool, st stamp) []byte {
-	start, nal, size := s.video.frame, s.video.slice, s.frame
-	if isKey {
-		start, nal, size = s.video.key, s.video.idr, s.key
+// appendFrame appends the body of a video frame, which is so many after a keyframe.
+func (s *source) appendFrame(dst []byte, inGOP int, st stamp) []byte {
+	start, size := s.video.frame, s.frame
+	if inGOP == 0 {
+		start, size = s.video.key, s.key
 	}
+	end := len(dst) + size
 	unit := size - len(start) - 4
 	dst = append(dst, start...)
 	dst = append(dst, byte(unit>>24), byte(unit>>16), byte(unit>>8), byte(unit))
-	dst = append(dst, nal...)
+	dst = s.video.slice(dst, inGOP, st.frame)
 	at := len(dst)
-	dst = append(dst, s.payload[:unit-len(nal)]...)
+	dst = append(dst, s.payload[:end-at]...)
 	st.put(dst[at:])
 	return dst
 }
@@ -140,18 +141,4 @@ func findStamp(body []byte) (stamp, bool) {
 		}
 	}
 	return stamp{}, false
-}
-
-// isKey and isFrame read the first bytes of a video message (legacy and Enhanced RTMP).
-func isKey(body []byte) bool { return len(body) > 1 && body[0]>>4&7 == 1 && isFrame(body) }
-
-func isFrame(body []byte) bool {
-	switch {
-	case len(body) < 2:
-		return false
-	case body[0]&0x80 != 0:
-		kind := body[0] & 0xf
-		return kind == 1 || kind == 3
-	}
-	return body[1] == 1
 }

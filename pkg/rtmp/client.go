@@ -65,6 +65,10 @@ func (a Address) tcURL() string {
 // ErrRefused is what a server's refusal wraps.
 var ErrRefused = errors.New("refused by the server")
 
+// fourCCs are the codecs that a client takes (Enhanced RTMP): some servers (MediaMTX) send viewers what they
+// name, and do not know "*".
+var fourCCs = amf.StrictArray{"avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3", ".mp3"}
+
 // Client is the client's side of a connection with one message stream.
 type Client struct {
 	*Conn
@@ -110,6 +114,7 @@ func (c *Client) open(extra ...Command) error {
 		{Key: "type", Value: "nonprivate"},
 		{Key: "flashVer", Value: "FMLE/3.0 (compatible; rtmptool)"},
 		{Key: "tcUrl", Value: c.address.tcURL()},
+		{Key: "fourCcList", Value: fourCCs},
 	}}
 	if err := c.WriteMessages(connect.Message(0)); err != nil {
 		return err

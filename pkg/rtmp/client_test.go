@@ -134,7 +134,8 @@ func TestPublish(t *testing.T) {
 			t.Errorf("connect is %+v on stream %d", connect, id)
 		}
 		equal(t, connect.Object, amf.Object{{Key: "app", Value: "live"}, {Key: "type", Value: "nonprivate"},
-			{Key: "flashVer", Value: "FMLE/3.0 (compatible; rtmptool)"}, {Key: "tcUrl", Value: "rtmp://h/live"}})
+			{Key: "flashVer", Value: "FMLE/3.0 (compatible; rtmptool)"}, {Key: "tcUrl", Value: "rtmp://h/live"},
+			{Key: "fourCcList", Value: amf.StrictArray{"avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3", ".mp3"}}})
 		// Messages that need no answer, and an answer to nothing, come first.
 		p.write(WindowAckSize(), SetPeerBandwidth(), SetChunkSize(), UserControl(31, 0), UserControl(EventStreamBegin, 0),
 			Command{Name: "onBWDone", Args: []any{0}}.Message(0), Result(77, nil, nil).Message(0),
@@ -193,9 +194,11 @@ func TestClientBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, out.Bytes()[1+2*handshakeSize:], unhex(t,
-		"03 000000 000075 14 00000000 02 0007 636F6E6E656374 00 3FF0000000000000 03 0003 617070 02 0001 61"+
+		"03 000000 0000CC 14 00000000 02 0007 636F6E6E656374 00 3FF0000000000000 03 0003 617070 02 0001 61"+
 			" 0004 74797065 02 000A 6E6F6E70726976617465 0008 666C617368566572 02 001F 464D4C452F332E302028636F6D70617469626C653B2072746D70746F6F6C29"+
-			" 0005 746355726C 02 000C 72746D703A2F2F683A312F61 000009"+
+			" 0005 746355726C 02 000C 72746D703A2F2F683A312F61 000A 666F757243634C697374 0A 00 C3 00000A"+ // a chunk ends at 128 bytes
+			" 02 0004 61766331 02 0004 68766331 02 0004 61763031 02 0004 76703039 02 0004 6D703461"+
+			" 02 0004 4F707573 02 0004 664C6143 02 0004 61632D33 02 0004 65632D33 02 0004 2E6D7033 000009"+
 			" 02 000000 000004 05 00000000 002625A0  02 000000 000004 01 00000000 00010000"+
 			" 03 000000 00001E 14 00000000 02 000D 72656C6561736553747265616D 00 4000000000000000 05 02 0001 6B"+
 			" 03 000000 00001A 14 00000000 02 0009 46435075626C697368 00 4008000000000000 05 02 0001 6B"+
