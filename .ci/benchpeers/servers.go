@@ -58,8 +58,11 @@ rtmp { server { listen 127.0.0.1:%[3]d; chunk_size 60000; access_log off;
 		},
 	})
 	if bin := os.Getenv("SRS_BIN"); bin != "" {
-		for _, mode := range []struct{ name, set, formats string }{{"SRS", "", "flv"}, {"SRS low", "min_latency on; play { mw_latency 0; mw_msgs 0; }", ""}} {
-			all = append(all, server{name: mode.name, version: version(bin, "-v"), config: strings.TrimSpace("`tcp_nodelay on` "+mode.set) + "; recording `dvr_plan session`", formats: mode.formats, command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
+		for _, mode := range []struct{ name, set, says, formats string }{
+			{"SRS", "", "; recording `dvr_plan session`", "flv"},
+			{"SRS low", "min_latency on; play { mw_latency 0; mw_msgs 0; }", ", `min_latency on`, `mw_latency 0`, `mw_msgs 0`", ""},
+		} {
+			all = append(all, server{name: mode.name, version: version(bin, "-v"), config: "`tcp_nodelay on`" + mode.says, formats: mode.formats, command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
 				record := ""
 				if sc.record != "" {
 					record = fmt.Sprintf("dvr { enabled on; dvr_plan session; dvr_path %s/[stream].flv; }", home)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -108,7 +109,35 @@ func measure(ctx context.Context, dir, tool string, s server, sc scenario, durat
 		return nil, err
 	}
 	defer r.stop()
-	return r.bench(ctx, tool, duration, sc.args...)
+	result, err := r.bench(ctx, tool, duration, sc.args...)
+	if err == nil && sc.record != "" {
+		err = r.recorded(result.Published.Bytes / 2) // the rest may not have been written yet
+	}
+	return result, err
+}
+
+// recorded is an error if there is less in the server's files: it must have been configured to record. It
+// may write and rename them still.
+func (r *running) recorded(least int64) error {
+	const patience, pause = 5 * time.Second, 50 * time.Millisecond
+	size := int64(0)
+	for range patience / pause {
+		size = 0
+		_ = filepath.WalkDir(r.home, func(_ string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return nil
+			}
+			if info, err := d.Info(); err == nil {
+				size += info.Size()
+			}
+			return nil
+		})
+		if size >= least {
+			return nil
+		}
+		time.Sleep(pause)
+	}
+	return fmt.Errorf("%d bytes were recorded, want %d at least", size, least)
 }
 
 func await(ctx context.Context, address string) error {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -82,6 +84,7 @@ func TestHistogram(t *testing.T) {
 
 // Slices begin as the encoders' do whose parameter sets are sent, but for their slice_qp_delta.
 func TestSlice(t *testing.T) {
+	longest := 0
 	for _, tc := range []struct {
 		slice func([]byte, int, uint64) []byte
 		inGOP int
@@ -96,8 +99,50 @@ func TestSlice(t *testing.T) {
 		{appendHEVCSlice, 1, 1, "0201 d009789c"},
 		{appendHEVCSlice, 300, 300, "0201 d161789c"},
 	} {
-		if got := hex.EncodeToString(tc.slice(nil, tc.inGOP, tc.n)); got != strings.ReplaceAll(tc.want, " ", "") || len(got)/2 > maxSlice {
-			t.Errorf("frame %d is %s, want %s", tc.n, got, tc.want)
+		got := tc.slice(nil, tc.inGOP, tc.n)
+		if longest = max(longest, len(got)); hex.EncodeToString(got) != strings.ReplaceAll(tc.want, " ", "") {
+			t.Errorf("frame %d is %x, want %s", tc.n, got, tc.want)
+		}
+	}
+	if longest != maxSlice {
+		t.Errorf("the longest has %d bytes, want %d", longest, maxSlice)
+	}
+}
+
+// Only the first GOP is shorter, and the smallest frame holds its stamp.
+func TestGOP(t *testing.T) {
+	for _, tc := range []struct {
+		gop, early int
+		want       []int
+	}{
+		{1, 0, []int{0, 0, 0}},
+		{3, 0, []int{0, 1, 2, 0, 1, 2, 0}},
+		{3, 1, []int{0, 1, 0, 1, 2, 0}},
+		{3, 2, []int{0, 0, 1, 2, 0}},
+	} {
+		s := &source{gop: tc.gop}
+		for n, want := range tc.want {
+			if got := s.inGOP(n, tc.early); got != want {
+				t.Errorf("%d early of %d: frame %d is %d after its keyframe, want %d", tc.early, tc.gop, n, got, want)
+			}
+		}
+	}
+	for codec := range codecs {
+		least := int64(0)
+		for least = range int64(1 << 20) {
+			if _, err := newSource(codec, least, 30, 60); err == nil {
+				break
+			}
+		}
+		s, err := newSource(codec, least, 30, 60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 2 {
+			st := stamp{7, time.Second, uint64(n)}
+			if got, ok := findStamp(s.appendFrame(nil, n, st)); !ok || got != st {
+				t.Errorf("%s, %d bit/s: frame %d has the stamp %v, %v", codec, least, n, got, ok)
+			}
 		}
 	}
 }
@@ -354,29 +399,89 @@ func TestWithoutKeyframe(t *testing.T) {
 }
 
 // Players that are refused while a server finds out what is published ask again; a stream that
-// somebody watches, or that is settled, refuses for good.
+// somebody watches, that is settled, or that somebody else publishes refuses for good.
 func TestRefusedAtFirst(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int32
-	first := func(n int32) server.Access {
-		return func(_, _ string) bool { return asked.Add(1) > n }
-	}
 	o := Options{Publishers: 1, Players: 2, Bitrate: 1e6, FPS: 30, GOP: time.Second / 2, Codec: "h264", Duration: time.Second}
-	o.URL = serve(t, server.Config{DenialDelay: time.Millisecond, Play: first(5)})
-	if r, err := Run(t.Context(), o, nil); err != nil || r.Lost != 0 || len(r.Problems) != 0 || r.Delivered.Bytes == 0 {
+	allow := func(allowed func(n int32) bool) {
+		asked.Store(0)
+		o.URL = serve(t, server.Config{DenialDelay: time.Millisecond, Play: func(_, _ string) bool { return allowed(asked.Add(1)) }})
+	}
+	allow(func(n int32) bool { return n > 5 })
+	if r, err := Run(t.Context(), o, nil); err != nil || r.Lost != 0 || len(r.Problems) != 0 || r.FirstKeyframe.Max < 100 {
 		t.Errorf("refused five times: %+v, %v", r, err)
 	}
 
-	asked.Store(0)
-	o.URL = serve(t, server.Config{DenialDelay: time.Millisecond, Play: first(1000)})
+	allow(func(n int32) bool { return n == 1 })
+	o.Players, o.Ramp = 3, 600*time.Millisecond
+	if r, err := Run(t.Context(), o, nil); err != nil || r.Lost != 2 || asked.Load() > 5 {
+		t.Errorf("one of them watches: %+v after %d attempts, %v", r, asked.Load(), err)
+	}
+
+	allow(func(int32) bool { return false })
+	o.Players, o.Ramp = 2, 0
+	r := newRun(o)
+	r.settling = 500 * time.Millisecond
+	ctx, stopAll := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	if err := r.startPublishers(t.Context(), ctx, &working); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.startPlayers(t.Context(), ctx, &working); !strings.Contains(fmt.Sprint(err), "NetStream.Play.Failed") || asked.Load() < 3 || asked.Load() > 2*7 {
+		t.Errorf("refused for ever: %v after %d attempts", err, asked.Load())
+	}
+	stopAll()
+	working.Wait()
+
+	allow(func(int32) bool { return false })
 	publisher := o
 	publisher.Players, publisher.Duration = 0, time.Hour
 	stop := underWay(t, publisher)
-	o.Publishers = 0 // nobody knows since when it is published
+	o.Publishers = 0
 	if _, err := Run(t.Context(), o, nil); err == nil || asked.Load() != 2 {
 		t.Errorf("%v after %d attempts of 2 players", err, asked.Load())
 	}
 	if _, err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A player that watched and has lost its connection is lost, also while others join.
+func TestLostWhileOthersJoin(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	behind := serve(t, server.Config{})
+	var passed atomic.Int32
+	go func() { // a server that ends the second connection, a player's, soon
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				s, err := net.Dial("tcp", strings.Split(behind, "/")[2])
+				if err != nil {
+					return
+				}
+				defer s.Close()
+				go io.Copy(s, c)
+				if passed.Add(1) == 2 {
+					_, _ = io.CopyN(c, s, 100<<10)
+					return
+				}
+				_, _ = io.Copy(c, s)
+			}()
+		}
+	}()
+	o := Options{URL: "rtmp://" + l.Addr().String() + "/live/bench", Publishers: 1, Players: 2, Bitrate: 4e6, FPS: 30, GOP: time.Second / 4, Codec: "h264", Duration: time.Second, Ramp: 2 * time.Second}
+	if r, err := Run(t.Context(), o, nil); err != nil || r.Lost != 1 || passed.Load() != 3 {
+		t.Errorf("%+v after %d connections, %v", r, passed.Load(), err)
 	}
 }
 

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,36 +33,39 @@ func newPlayer(s *stream, reads bool) *player {
 	return p
 }
 
-// join plays. Some servers (MediaMTX) refuse viewers while they find out what a new publisher
-// sends: until one got in, or the stream is settled, players ask again.
+// join plays until the context ends. Some servers (MediaMTX) refuse viewers while they find out what a new
+// publisher sends: until one got in, or the stream is settled, players ask again. An attempt
+// that began before that may have been refused for the same reason.
 func (r *run) join(ctx, joining context.Context, p *player) error {
+	address, err := rtmp.ParseAddress(p.stream.url)
+	if err != nil {
+		return err
+	}
+	begin := r.now()
 	for {
 		final := p.stream.watched.Load() || r.now() > p.stream.settled
-		err := r.play(ctx, joining, p)
-		if err == nil || final {
+		conn, err := r.dial(joining, address)
+		if err != nil {
+			return r.notHere(joining, p, err)
+		}
+		err = r.play(ctx, joining, p, conn, address, begin)
+		if err == nil || final || p.watched {
 			return err
 		}
 		select {
-		case <-time.After(askAgain):
+		case <-time.After(askAgain/2 + rand.N(askAgain)):
 		case <-joining.Done():
 			return err
 		}
 	}
 }
 
-// play plays until the context ends, if there is a keyframe before joining ends.
-func (r *run) play(ctx, joining context.Context, p *player) error {
-	address, err := rtmp.ParseAddress(p.stream.url)
-	if err != nil {
-		return err
-	}
-	begin := r.now()
-	conn, err := r.dial(joining, address)
-	if err != nil {
-		return r.notHere(joining, p, err)
-	}
+// play plays if there is a keyframe before joining ends, which takes its time from the player's begin.
+func (r *run) play(ctx, joining context.Context, p *player, conn net.Conn, address rtmp.Address, begin time.Duration) error {
 	defer conn.Close()
 	joined := context.AfterFunc(joining, func() { conn.Close() })
+	defer joined()
+	asked := r.now()
 	count := counter{conn, &p.bytes}
 	client := rtmp.NewClient(rtmp.NewConn(count, conn), address)
 	if err := awaitKey(client); err != nil || !joined() {
@@ -76,7 +81,7 @@ func (r *run) play(ctx, joining context.Context, p *player) error {
 		<-ctx.Done()
 		return nil
 	case p.reads:
-		return r.readStamps(client, begin)
+		return r.readStamps(client, asked)
 	}
 	return r.discarder(count, client.Conn).discard()
 }

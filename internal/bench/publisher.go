@@ -40,9 +40,9 @@ func (r *run) publish(ctx context.Context, s *stream, phase time.Duration, early
 	for _, m := range r.source.head() {
 		p.add(m, 0)
 	}
-	s.settled = r.now() + settling
+	s.settled = r.now() + r.settling
 	close(s.ready)
-	begin, sounds, inGOP := r.now()+phase, 0, 0
+	begin, sounds := r.now()+phase, 0
 	var body []byte
 	for n := 0; ; n++ {
 		at := r.source.dueAt(n)
@@ -57,11 +57,7 @@ func (r *run) publish(ctx context.Context, s *stream, phase time.Duration, early
 		for ; time.Duration(sounds)*aacTime < at; sounds++ {
 			p.add(rtmp.Message{Type: rtmp.TypeAudio, Body: aacFrame}, time.Duration(sounds)*aacTime)
 		}
-		if (n+early)%r.source.gop == 0 {
-			inGOP = 0
-		}
-		body = r.source.appendFrame(body[:0], inGOP, stamp{r.id, due, uint64(n)})
-		inGOP++
+		body = r.source.appendFrame(body[:0], r.source.inGOP(n, early), stamp{r.id, due, uint64(n)})
 		p.add(rtmp.Message{Type: rtmp.TypeVideo, Body: body}, at)
 		if r.counting.Load() {
 			r.late.add(r.now() - due)

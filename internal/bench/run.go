@@ -75,8 +75,8 @@ const (
 	connecting = 50 // publishers at once
 	dialLimit  = 10 * time.Second
 	joinLimit  = 15 * time.Second
-	settling   = 5 * time.Second // after a stream's publisher was accepted, players may be refused
-	askAgain   = 200 * time.Millisecond
+	settling   = 5 * time.Second        // after its publisher was accepted, players of a stream may be refused
+	askAgain   = 200 * time.Millisecond // about so much later they do
 )
 
 // run is a run at work. Everything that publishers and players count is atomic.
@@ -84,6 +84,7 @@ type run struct {
 	options  Options
 	id       uint32        // in its stamps
 	patience time.Duration // with first keyframes, once the last player has been started
+	settling time.Duration // of a stream, once it is published
 	source   *source
 	began    time.Time
 	streams  []*stream
@@ -104,10 +105,10 @@ type stream struct {
 	url      string
 	bytes    atomic.Int64 // put on the wire
 	messages atomic.Int64
+	settled  time.Duration // when a player that is refused is lost, if none watches; set before ready
 	ready    chan struct{} // closed once it is published
-	settled  time.Duration // when a player that is refused is lost; set before ready
-	watched  atomic.Bool   // a player got a keyframe
 	lost     atomic.Bool   // afterwards
+	watched  atomic.Bool   // a player got a keyframe
 	bytesAt  int64         // when counting began
 }
 
@@ -165,7 +166,7 @@ func Run(ctx context.Context, o Options, watch func(Second)) (*Result, error) {
 
 // newRun takes options that have been checked.
 func newRun(o Options) *run {
-	r := &run{options: o, id: rand.Uint32N(maxRun), patience: joinLimit, began: time.Now(), secrets: secrets(o.URL)}
+	r := &run{options: o, id: rand.Uint32N(maxRun), patience: joinLimit, settling: settling, began: time.Now(), secrets: secrets(o.URL)}
 	r.source, _ = o.source()
 	r.second.Store(new(histogram))
 	for i := range max(o.Publishers, 1) {

@@ -1,11 +1,11 @@
 package bench
 
 // maxSlice is the longest of the NAL unit and slice headers below.
-const maxSlice = 7
+const maxSlice = 6
 
 // appendAVCSlice appends a NAL unit header and a slice header (ISO/IEC 14496-10, 7.3.1 and 7.3.3), as
-// the parameter sets want them. Servers take the order of pictures from it. Frame n is so many
-// after its IDR picture, or is one.
+// the parameter sets want them. Servers take the order of pictures from it. Frame n is inGOP
+// frames after its IDR picture, or is one.
 func appendAVCSlice(dst []byte, inGOP int, n uint64) []byte {
 	var h bitString
 	if inGOP == 0 {

@@ -107,7 +107,16 @@ func (s *source) head() []rtmp.Message {
 	return []rtmp.Message{{Type: rtmp.TypeVideo, Body: s.video.config}, {Type: rtmp.TypeAudio, Body: aacConfig}}
 }
 
-// appendFrame appends the body of a video frame, which is so many after a keyframe.
+// inGOP is how many frames after a keyframe frame n is, 0 for a keyframe. The first GOP is so
+// many frames shorter as early says, which is less than a GOP.
+func (s *source) inGOP(n, early int) int {
+	if n < s.gop-early {
+		return n
+	}
+	return (n + early) % s.gop
+}
+
+// appendFrame appends the body of a video frame, which is so many after a keyframe as inGOP says.
 func (s *source) appendFrame(dst []byte, inGOP int, st stamp) []byte {
 	start, size := s.video.frame, s.frame
 	if inGOP == 0 {
