@@ -89,7 +89,7 @@ paths: {all_others: {}}
 		}})
 	}
 	if bin := os.Getenv("LAL_BIN"); bin != "" {
-		all = append(all, server{name: "lal", version: version(bin, "-v"), config: "RTMP alone; recording `enable_flv`", formats: "flv", command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
+		all = append(all, server{name: "lal", version: strings.TrimPrefix(version(bin, "-v"), "GitTag="), config: "RTMP alone; recording `enable_flv`", formats: "flv", command: func(home string, port int, sc scenario) (*exec.Cmd, error) {
 			return configured(home, "lal.json", fmt.Sprintf(`{"conf_version": "v0.4.1", "rtmp": {"enable": true, "addr": "127.0.0.1:%[1]d", "gop_num": 1},
 "record": {"enable_flv": %[3]t, "flv_out_path": "%[2]s/"}, "log": {"level": 4, "filename": "%[2]s/log"}}`, port, home, sc.record != ""),
 				func(path string) *exec.Cmd { return exec.Command(bin, "-c", path) })
