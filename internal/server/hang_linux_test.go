@@ -130,6 +130,9 @@ func TestHangingDisk(t *testing.T) {
 				w.end()
 				want = append(want, w.sent...)
 			}
+			s.await("all are finished", func() bool { // a stop waits for 10 s only, however slow the machine
+				return s.Totals().Recordings == Recordings{}
+			})
 			if err := s.stop(); err != nil {
 				t.Error(err)
 			}
