@@ -52,12 +52,12 @@ another. Its players decrypt everything.
 What is shown of the URL lacks its password and the values of its query.
 
 Measuring begins when every player has seen a keyframe. Those that see none within 15 s
-of the last one's start are given up, and lost. Some servers refuse players while
-they find out what is published: of a stream that bench publishes, players ask again, until
-one is in or 5 s have passed; the time to the first keyframe includes that.
+of the last one's start are given up, and lost. Some servers refuse players while they
+find out what is published: of a stream that bench publishes, players ask again, until one
+is in or 5 s have passed; the time to the first keyframe includes that.
 
-Pictures are noise, behind the parameter sets
-and slice headers of an encoder without B frames.
+Pictures are noise, behind the parameter sets and slice headers of an encoder without B
+frames.
 
 Exit status: 0 measured, and nobody was lost; 1 it could not be, publishers or players
 lost their connection, or players got no keyframe; 2 wrong arguments.`,
