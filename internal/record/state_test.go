@@ -26,7 +26,9 @@ func TestState(t *testing.T) {
 }
 
 // surface is a disk whose writes and syncs take their time. It knows by itself what
-// would survive a power cut.
+// would survive a power cut. Each operation takes a nanosecond more than the one before:
+// where a write ended just as a sync began, disk and recorder could both be right about
+// what the sync covers and not agree.
 type surface struct {
 	delay map[string]time.Duration
 
@@ -42,7 +44,7 @@ type pieceAt struct {
 	at  time.Time
 }
 
-func (s *surface) hook(_ int, op operation) (int, error) {
+func (s *surface) hook(n int, op operation) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.finished {
@@ -53,7 +55,7 @@ func (s *surface) hook(_ int, op operation) (int, error) {
 		s.writes = append(s.writes, pieceAt{op.offset + int64(op.size), op.at})
 	}
 	s.mu.Unlock()
-	time.Sleep(s.delay[op.name])
+	time.Sleep(s.delay[op.name] + time.Duration(n))
 	s.mu.Lock()
 	switch op.name {
 	case "write":
