@@ -42,6 +42,7 @@ func TestKeys(t *testing.T) {
 	}
 
 	viewer, viewerFile := s.watch("live/main?token=sesame")
+	s.await("playing", "live/main")
 	publisher := s.publish(source, "live/main?token=sesame")
 	path := s.await("recording", "live/main")["path"].(string)
 	finish(t, "publisher", publisher)
@@ -88,6 +89,7 @@ func TestRTMPS(t *testing.T) {
 
 			early, earlyFile := watchFrom(t, url, trusting(first)...)
 			plain, plainFile := s.watch("live/main")
+			s.awaitNth("playing", "live/main", 2)
 			publisher := publishTo(t, source, url, trusting(first)...)
 			path := s.await("recording", "live/main")["path"].(string)
 			awaitRecorded(t, path, 3*time.Second)

@@ -30,7 +30,7 @@ func TestBrokenConfiguration(t *testing.T) {
 			source := peers.Source(t, tt.codec)
 			s := serve(t, "--record-format", tt.format, "--log-level", "debug")
 			viewer := lister(t, tt.kind, s.URL+"/live/main")
-			await(t, "the viewer", func() bool { return s.count("playing", "live/main") == 1 })
+			s.await("playing", "live/main")
 			packets := packetsOf(t, source)
 			s.sendMessages("live/well", messages(packets))
 			for _, p := range packets {

@@ -33,6 +33,7 @@ func TestGStreamer(t *testing.T) {
 	s := serve(t)
 	player := filepath.Join(t.TempDir(), "viewer.flv")
 	viewer := peers.Start(t, gst, "-q", "rtmp2src", "location="+s.URL+"/live/gst", "!", "filesink", "location="+player)
+	s.await("playing", "live/gst")
 	publisher := peers.Start(t, gst, "-q",
 		"videotestsrc", "num-buffers=150", "is-live=true", "!", "video/x-raw,width=320,height=240,framerate=30/1", "!",
 		"x264enc", "tune=zerolatency", "key-int-max=30", "!", "h264parse", "!", "flvmux", "streamable=true", "!",
@@ -59,6 +60,7 @@ func TestRTMPDump(t *testing.T) {
 	s := serve(t)
 	out := filepath.Join(t.TempDir(), "viewer.flv")
 	viewer := peers.Start(t, peers.RTMPDump(t), "-q", "-v", "-r", s.URL+"/live/main", "-o", out)
+	s.await("playing", "live/main")
 	publisher := s.publish(source, "live/main")
 	finish(t, "publisher", publisher)
 	s.await("recorded", "live/main")

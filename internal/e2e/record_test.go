@@ -202,6 +202,9 @@ func TestRecordWhileWatched(t *testing.T) {
 				w := s.begin(strings.TrimSuffix(stream, filepath.Ext(stream)), filepath.Ext(stream))
 				all, sent = append(all, w), append(sent, sending{w.name, w.codec})
 			}
+			for _, w := range all {
+				s.await("playing", w.name)
+			}
 			publisher := s.publishAll(sent)
 			for _, w := range all {
 				w.path = s.await("recording", w.name)["path"].(string)
@@ -282,6 +285,7 @@ func TestAudioOnly(t *testing.T) {
 	source := peers.Source(t, "aac")
 	s := serve(t)
 	viewer, viewerFile := s.watch("live/radio")
+	s.await("playing", "live/radio")
 	publisher := s.publish(source, "live/radio")
 	path := s.await("recording", "live/radio")["path"].(string)
 	finish(t, "publisher", publisher)
@@ -302,6 +306,7 @@ func TestStuckViewer(t *testing.T) {
 	s := serve(t, "--write-timeout", "1m")
 	stuck, stuckFile := s.watch("live/main")
 	viewer, viewerFile := s.watch("live/main")
+	s.awaitNth("playing", "live/main", 2)
 	publisher := s.publish(source, "live/main")
 	path := s.await("recording", "live/main")["path"].(string)
 	await(t, "what the viewer has seen", func() bool {
@@ -339,6 +344,7 @@ func TestPublisherReturns(t *testing.T) {
 	source := peers.Source(t, "h264")
 	s := serve(t, "--publish-grace", "10s")
 	viewer, viewerFile := s.watch("live/main")
+	s.await("playing", "live/main")
 	frozen := s.publish(source, "live/main")
 	first := s.await("recording", "live/main")["path"].(string)
 	awaitRecorded(t, first, 2*time.Second)
