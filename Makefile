@@ -5,7 +5,8 @@ BENCH     ?= .
 KILLS     ?= 200
 staticcheck = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Laws over every byte of a file leave much garbage: collecting it seldom halves the time of the suite.
-gotest      = GOGC=800 go run ./.ci/gotest -count=1 -timeout 6m
+# CI runs vet by itself.
+gotest      = GOGC=800 go run ./.ci/gotest -count=1 -vet=off -timeout 6m
 # ./... leaves out directories with a dot.
 all         = ./... ./.ci/gotest ./.ci/benchpeers ./.packaging/generate
 

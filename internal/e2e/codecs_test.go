@@ -82,7 +82,7 @@ func TestEveryCodecAsMP4(t *testing.T) {
 	sources, lists := encode(t, encodings...), make([]string, len(cases)) // of their packets
 	inputs, outputs := []string{"-v", "error", "-nostdin"}, []string{}
 	for i, c := range cases {
-		inputs, lists[i] = append(inputs, "-readrate", "2", "-i", sources[i]), sources[i]+peers.ListExt // not all at once: see hurry
+		inputs, lists[i] = append(inputs, "-re", "-i", sources[i]), sources[i]+peers.ListExt // not all at once: see hurry
 		outputs = append(outputs, "-map", strconv.Itoa(i), "-c", "copy", "-f", "framemd5", lists[i])
 		outputs = append(outputs, "-map", strconv.Itoa(i), "-c", "copy", "-f", "flv")
 		if strings.Contains(c.options, "av1") { // encoders send delimiters, which no file has

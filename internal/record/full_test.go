@@ -121,15 +121,16 @@ func fullRun(t *testing.T, format Format, blocks int64, before func(*blockFile, 
 	f := newFeed(t, live.NewRegistry(live.Config{}), "live/a")
 	s = &session{feed: f, testDisk: logs, Recorder: Start(c, "live/a", f.p.Cursor())}
 	s.configs()
-	filler := strings.Repeat("5a", 3000)
+	filler := strings.Repeat("5a", 3010-7-11)
+	key, inter := unhex("17 01 000000 00000bb5 65"+filler), unhex("27 01 000042 00000bb5 41"+filler)
 	return d, logs, s, func(gops int) {
 		for range gops {
 			for i := range 15 {
-				head := "27 01 000042 00000bb5 41"
+				body := inter
 				if i == 0 {
-					head = "17 01 000000 00000bb5 65"
+					body = key
 				}
-				s.send(flv.TagVideo, s.numbered(head+filler[:2*(3010-7)-2*11]))
+				s.send(flv.TagVideo, s.number(body))
 				s.wait(10 * ms)
 				s.audio()
 				s.wait(23 * ms)

@@ -85,9 +85,12 @@ func (f *feed) send(tagType uint8, body []byte) *media.Packet {
 	return p
 }
 
-func (f *feed) numbered(prefix string) []byte {
+func (f *feed) numbered(prefix string) []byte { return f.number(unhex(prefix)) }
+
+// number is a body that ends with the next number.
+func (f *feed) number(body []byte) []byte {
 	f.n++
-	return binary.BigEndian.AppendUint32(unhex(prefix), f.n)
+	return binary.BigEndian.AppendUint32(bytes.Clone(body), f.n)
 }
 
 func (f *feed) configs() {

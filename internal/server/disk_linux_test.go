@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -137,6 +138,12 @@ type show struct {
 
 const bigFrame = 8 << 10 // bytes
 
+// The bodies of a show's frames, but for their marks.
+var (
+	keyBody   = []byte(keyFrame("000000" + strings.Repeat("k", bigFrame)))
+	interBody = []byte(interFrame("000000" + strings.Repeat("x", bigFrame)))
+)
+
 // showHeader is a configuration of H.264 that MP4 files can have.
 const showHeader = "\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x1a\x67\x64\x00\x1f\xac\xd9\x40\x50\x05\xbb\x01\x10\x00\x00\x03\x00\x10\x00\x00" +
 	"\x03\x03\xc0\xf1\x83\x19\x60\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0\xfd\xf8\xf8\x00"
@@ -155,18 +162,19 @@ func newShow(s *testServer, name string, viewers int) *show {
 func (w *show) frame() {
 	w.s.t.Helper()
 	mark := fmt.Sprintf("%06d", len(w.sent))
-	body := interFrame(mark + strings.Repeat("x", bigFrame))
+	body := bytes.Clone(interBody)
 	if len(w.sent)%10 == 0 {
-		body = keyFrame(mark + strings.Repeat("k", bigFrame))
+		body = bytes.Clone(keyBody)
 	}
+	copy(body[5+4+1:], mark) // behind what keyFrame puts before it
 	w.sent = append(w.sent, mark)
-	w.p.send(video(w.at, body))
+	w.p.send(rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, Timestamp: w.at, Body: body})
 	w.at += 40
 	for i, v := range w.viewers {
 		if mark == "000000" {
 			v.media() // the header
 		}
-		if m := v.media(); m.Type != rtmp.TypeVideo || string(m.Body) != body {
+		if m := v.media(); m.Type != rtmp.TypeVideo || !bytes.Equal(m.Body, body) {
 			w.s.t.Fatalf("viewer %d of %s did not get frame %s", i, w.name, mark)
 		}
 	}

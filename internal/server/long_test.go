@@ -53,6 +53,7 @@ func TestRecordedTimes(t *testing.T) {
 	} {
 		for _, format := range []record.Format{record.FLV, record.MP4} {
 			t.Run(name+", "+string(format), func(t *testing.T) {
+				t.Parallel()
 				if tt.jumps == 0 {
 					skipUnderRace(t)
 				}
