@@ -107,11 +107,14 @@ func flushTiming(t *testing.T, early int, send func(f *feed)) {
 			t.Fatalf("%d of %d packets are written", len(all), len(s.sent))
 		}
 		i, worst := 0, time.Duration(0)
-		for _, x := range all {
+		for n, x := range all {
+			if x.body != string(s.sent[n].Body) {
+				t.Fatalf("tag %d is not the packet that was sent then", n)
+			}
 			for x.offset >= writes[i].offset+int64(writes[i].size) {
 				i++
 			}
-			came := s.when[x.body]
+			came := s.came[n]
 			if came.Before(began) {
 				continue // before there was a file
 			}
