@@ -161,6 +161,9 @@ func newShow(s *testServer, name string, viewers int) *show {
 // frame sends a frame, every tenth a keyframe, and waits until all viewers have it.
 func (w *show) frame() {
 	w.s.t.Helper()
+	for _, p := range slices.Concat(w.viewers, []*peer{w.p}) { // a show may last longer than one may wait for anything
+		_ = p.SetDeadline(time.Now().Add(patience))
+	}
 	mark := fmt.Sprintf("%06d", len(w.sent))
 	body := bytes.Clone(interBody)
 	if len(w.sent)%10 == 0 {

@@ -92,6 +92,19 @@ func onGate(dir string, format record.Format, g *gate, syncOnly bool, prefix str
 	}}
 }
 
+// caughtUp tells how much is written of shows, and whether a frame of any is not.
+func caughtUp(s *testServer, shows []*show) (written int64, behind bool) {
+	for _, st := range s.Status() {
+		i := slices.IndexFunc(shows, func(w *show) bool { return "live/"+w.name == st.Name })
+		if st.Recording == nil {
+			s.t.Fatalf("%s is recorded no more", st.Name)
+		}
+		written += st.Recording.Bytes
+		behind = behind || st.Recording.Bytes < int64(len(shows[i].sent)*bigFrame)
+	}
+	return written, behind
+}
+
 // beginFrames is how many frames of a show without sound a file waits for at most.
 const beginFrames = 15
 
@@ -102,7 +115,7 @@ func TestHangingDisk(t *testing.T) {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			dir, g := t.TempDir(), &gate{}
-			s := start(t, Config{Record: onGate(dir, format, g, false, "live/")})
+			s := start(t, Config{Record: onGate(dir, format, g, false, "live/"), ReadTimeout: time.Hour, PublishTimeout: time.Hour})
 			var shows []*show
 			var want []string
 			for n := range 10 {
@@ -128,9 +141,14 @@ func TestHangingDisk(t *testing.T) {
 			for _, w := range shows {
 				w.frame()
 			}
-			s.await("the disk has caught up", func() bool { // a stop does not wait for 100 MB on any machine
-				return !slices.ContainsFunc(shows, func(w *show) bool { return w.recording().Bytes < int64(len(w.sent)*bigFrame) })
-			})
+			// A stop does not wait for 100 MB on any machine.
+			for written, behind := caughtUp(s, shows); behind; {
+				before := written
+				s.await("the disk goes on", func() bool {
+					written, behind = caughtUp(s, shows)
+					return written > before || !behind
+				})
+			}
 			g.close()
 			for range beginFrames { // a stop waits for these
 				for _, w := range shows {
