@@ -24,13 +24,12 @@ test: ## install what the tests need, then run them all (PKG=./pkg/flv: only tho
 	@.ci/tools || [ "$$CI" != true ]
 	@$(gotest) $(PKG)
 
-# Programs by the hundred sleep for a second each when they end, unless they are told not to.
 # The other packages below pkg have neither goroutines nor anything shared (internal/arch).
 .PHONY: race
 race: PKG = ./cmd ./internal/... ./pkg/container/... ./pkg/rtmp
 race: ## run the tests with the race detector, one of the real-time tests only
 	@.ci/tools race
-	@GORACE=atexit_sleep_ms=100 RTMPTOOL_RACE=1 $(gotest) -race $(PKG)
+	@RTMPTOOL_RACE=1 $(gotest) -race $(PKG)
 
 .PHONY: crash
 crash: ## kill the server KILLS times (200) while it records three streams, and fix what is left

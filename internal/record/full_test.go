@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -109,15 +108,6 @@ func (d *smallDisk) whole() (all []*blockFile) {
 // room lets others give room back.
 func (d *smallDisk) room(blocks int64) { d.free, d.full = blocks, false }
 
-// step is how many blocks lie between the states that the laws below look at. The race detector makes
-// them ten times as slow: with it only every frame is cut somewhere, not at every block.
-func step() int64 {
-	if os.Getenv("RTMPTOOL_RACE") != "" {
-		return 5
-	}
-	return 1
-}
-
 // fullRun records a stream on a disk of some blocks until that is full, and on.
 func fullRun(t *testing.T, format Format, blocks int64, before func(*blockFile, string, []byte, int64)) (d *smallDisk, logs *testDisk, s *session, play func(gops int)) {
 	d, logs = &smallDisk{free: blocks, before: before}, &testDisk{}
@@ -157,7 +147,7 @@ func TestFullDiskAtEveryWrite(t *testing.T) {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			lengths := make(map[int]bool) // of the files that are left, in frames: each from 1 on comes
-			for blocks := int64(0); blocks <= 512; blocks += step() {
+			for blocks := int64(0); blocks <= 512; blocks++ {
 				synctest.Test(t, func(t *testing.T) {
 					d, logs, s, play := fullRun(t, format, blocks, nil)
 					play(10)
@@ -246,7 +236,7 @@ func TestKilledOnFullDisk(t *testing.T) {
 			t.Parallel()
 			killed := 0
 			kill := func(f *blockFile, op string, b []byte, at int64) {
-				for n := int64(0); ; n += step()*block - (at+n)%block {
+				for n := int64(0); ; n += block - (at+n)%block {
 					n = min(n, int64(len(b)))
 					left := &blockFile{memFile: memFile{data: f.bytes()}, disk: &smallDisk{full: true}, blocks: f.blocks}
 					if op == "write" && n > 0 {
