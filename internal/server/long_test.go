@@ -134,9 +134,12 @@ func unhex(t *testing.T, digits string) string {
 	return string(b)
 }
 
+// underRace tells whether all that is tested is slowed down by the race detector: make race.
+func underRace() bool { return os.Getenv("RTMPTOOL_RACE") != "" }
+
 func skipUnderRace(t *testing.T) {
 	t.Helper()
-	if os.Getenv("RTMPTOOL_RACE") != "" {
+	if underRace() {
 		t.Skip("millions of packets take too long with the race detector")
 	}
 }
